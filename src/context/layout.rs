@@ -1,0 +1,88 @@
+//! In which order the pieces of a completion prompt stand: one versioned function, used by the
+//! server for every request and by `training/` for every training text.
+//!
+//! What changes least stands first, so that a model server can keep what it has computed:
+//! definitions, then the file. In the *begun* layout the prefix ends where the current line starts
+//! and the middle begins with what is already typed of that line: a keystroke adds tokens at the
+//! very end of the prompt and changes none before it. Stock models are not trained for that and get
+//! the *plain* layout.
+//!
+//! This module never cuts, ranks or counts: whoever calls it has decided what is in the prompt.
+
+use crate::model::{Segment, fim::FimTokens};
+
+/// Raised whenever the output of [`lay_out`] changes for the same situation. A GGUF that was trained
+/// on one version says so in its metadata and is refused begun prompts of another.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// A definition that is in play at the cursor: a skeleton and the file it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Path relative to the workspace root, with `/`.
+    pub path: String,
+    /// Source text without bodies, whole items, ending in a newline.
+    pub text: String,
+}
+
+/// Everything that a completion prompt is laid out from.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Definitions in play, the most stable first. Neighbours from one file share a header.
+    pub definitions: &'a [Definition],
+    /// Path of the current file relative to the workspace root, with `/`.
+    pub path: &'a str,
+    /// The file's text up to the start of the cursor's line.
+    pub prefix: &'a str,
+    /// The cursor's line up to the cursor.
+    pub begun: &'a str,
+    /// The file's text after the cursor.
+    pub suffix: &'a str,
+}
+
+/// Where the begun line goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The begun line ends the prefix, as stock models were trained.
+    Plain,
+    /// The begun line starts the middle, as Hearth's own model was trained.
+    Begun,
+}
+
+/// Lays a situation out with the tokens of a model family.
+///
+/// A family without file tokens gets the definitions' text without headers in front of the prefix.
+pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> Vec<Segment> {
+    let mut segments = Vec::with_capacity(8 + 2 * situation.definitions.len());
+    let mut header: Option<&str> = None;
+    for definition in situation.definitions {
+        match tokens.file_sep {
+            Some(sep) if header != Some(&definition.path) => {
+                segments.push(Segment::control(sep));
+                segments.push(Segment::text(format!("{}\n{}", definition.path, definition.text)));
+                header = Some(&definition.path);
+            }
+            _ => segments.push(Segment::text(definition.text.as_str())),
+        }
+    }
+    if let Some(sep) = tokens.file_sep {
+        segments.push(Segment::control(sep));
+        segments.push(Segment::text(format!("{}\n", situation.path)));
+    }
+    let (before, begun) = match order {
+        Order::Plain => (format!("{}{}", situation.prefix, situation.begun), ""),
+        Order::Begun => (situation.prefix.to_owned(), situation.begun),
+    };
+    let prefix = [Segment::control(tokens.prefix), Segment::text(before)];
+    let suffix = [Segment::control(tokens.suffix), Segment::text(situation.suffix)];
+    if tokens.suffix_first {
+        segments.extend(suffix);
+        segments.extend(prefix);
+    } else {
+        segments.extend(prefix);
+        segments.extend(suffix);
+    }
+    segments.push(Segment::control(tokens.middle));
+    segments.push(Segment::text(begun));
+    segments.retain(|segment| !segment.as_str().is_empty());
+    segments
+}

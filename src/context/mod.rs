@@ -1,0 +1,3 @@
+//! What the model sees.
+
+pub mod layout;

@@ -1,0 +1,4 @@
+//! Hearth: a local-first AI language server.
+
+pub mod context;
+pub mod model;
