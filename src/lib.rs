@@ -2,3 +2,5 @@
 
 pub mod context;
 pub mod model;
+pub mod session;
+pub mod syntax;

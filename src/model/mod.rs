@@ -1,6 +1,167 @@
 //! How a model is asked: templates, token counts, wire formats, a file a provider.
+//!
+//! Everything here speaks to model servers on this machine. It never sees an LSP type, a task or a
+//! setting's name, and never decides *which* model answers: that is `route`.
 
+pub mod budget;
 pub mod fim;
 mod segment;
 
+use std::{fmt, sync::Arc};
+
+use futures::{future::BoxFuture, stream::BoxStream};
+use serde::Serialize;
+
+pub use budget::{Budget, Prompt};
 pub use segment::Segment;
+
+/// The wire formats Hearth speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Ollama's native API.
+    Ollama,
+    /// llama.cpp's own server.
+    LlamaServer,
+    /// Any server with `/v1/completions`: LM Studio, vLLM, …
+    OpenAi,
+}
+
+/// What a server says of one model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ModelFacts {
+    /// The name that requests carry.
+    pub name: String,
+    /// Whether it is in memory now; `None` where the server does not say.
+    pub loaded: Option<bool>,
+    /// Tokens of the loaded context (one slot's), prompt and output together.
+    pub context: Option<usize>,
+    /// Tokens of context the model was trained for.
+    pub trained_context: Option<usize>,
+    /// Weights, in parameters.
+    pub parameters: Option<u64>,
+    /// `Q4_K_M`, `Q8_0`, …
+    pub quantization: Option<String>,
+    /// `qwen2`, `llama`, …
+    pub architecture: Option<String>,
+    /// The server says that it fills in the middle; `None` where it does not say.
+    pub inserts: Option<bool>,
+    /// The chat or prompt template, where the server shows it.
+    pub template: Option<String>,
+    /// The server only relays this model: text sent to it leaves the machine.
+    pub relayed: bool,
+}
+
+/// What one look at a server found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sighting {
+    pub kind: Kind,
+    /// As the server calls itself.
+    pub version: Option<String>,
+    /// Requests it can work on at once; `None` where it does not say.
+    pub slots: Option<usize>,
+    pub models: Vec<ModelFacts>,
+}
+
+/// One generation to be made.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub model: String,
+    pub prompt: Arc<Prompt>,
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// At most four.
+    pub stop: Vec<String>,
+    /// Context window in tokens to load the model with (Ollama); the same for every role, as a
+    /// different value makes the server load the model again.
+    pub num_ctx: usize,
+    /// How long the server keeps the model in memory afterwards, in Ollama's notation (`30m`).
+    pub keep_alive: String,
+    /// The server's slot to run in, where it has slots.
+    pub slot: Option<usize>,
+}
+
+/// A piece of a running generation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// More text. Never contains a stop string or a control token.
+    Text(String),
+    /// The last event of a generation that ended by itself.
+    Done(Usage),
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// End of text or a stop string.
+    Complete,
+    /// The output limit.
+    Limit,
+    /// The server closed the stream without saying why.
+    Unsaid,
+}
+
+/// What a generation cost, as far as the server said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Tokens of the prompt as the server counted them, cached ones included.
+    pub prompt_tokens: Option<usize>,
+    /// Those of them that it did not have to evaluate.
+    pub cached_tokens: Option<usize>,
+    pub output_tokens: Option<usize>,
+    pub stop: Stop,
+}
+
+/// Text as it is generated. Dropping it closes the connection, which stops the model.
+pub type Events = BoxStream<'static, Result<Event, ModelError>>;
+
+/// A model server, or the model in the box.
+pub trait Provider: Send + Sync + fmt::Debug {
+    fn kind(&self) -> Kind;
+
+    /// Where it is, for people: a URL without credentials.
+    fn endpoint(&self) -> &str;
+
+    /// Asks the server what it is and which models it has. Must not load a model or reset an idle timer.
+    fn look(&self) -> BoxFuture<'_, Result<Sighting, ModelError>>;
+
+    /// Loads `model` and keeps it loaded.
+    fn preload(
+        &self,
+        model: &str,
+        num_ctx: usize,
+        keep_alive: &str,
+    ) -> BoxFuture<'_, Result<(), ModelError>>;
+
+    /// Starts a generation; the answer is the stream once the server has accepted the request.
+    fn generate(&self, job: Job) -> BoxFuture<'_, Result<Events, ModelError>>;
+
+    /// How many tokens `text` is, none of them control tokens; `None` where the server cannot count.
+    fn count(&self, model: &str, text: &str) -> BoxFuture<'_, Result<Option<usize>, ModelError>>;
+}
+
+/// Why a model did not answer. Each message says what was wrong and, where one can, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    #[error("no model server answers at {endpoint}: {detail}")]
+    Unreachable { endpoint: String, detail: String },
+    #[error("the server at {endpoint} does not have the model '{model}': {detail}")]
+    NoModel { endpoint: String, model: String, detail: String },
+    #[error("the server at {endpoint} is loading its model")]
+    Loading { endpoint: String },
+    #[error("the server at {endpoint} is busy: {detail}")]
+    Busy { endpoint: String, detail: String },
+    #[error(
+        "the prompt of {prompt_tokens:?} tokens is larger than the context of {context:?} tokens at {endpoint}"
+    )]
+    TooLong { endpoint: String, prompt_tokens: Option<usize>, context: Option<usize> },
+    #[error("the server at {endpoint} refused: {status} {detail}")]
+    Refused { endpoint: String, status: u16, detail: String },
+    #[error("the server at {endpoint} sent something that is not {expected}: {detail}")]
+    Malformed { endpoint: String, expected: &'static str, detail: String },
+    #[error("the stream from {endpoint} broke off: {detail}")]
+    BrokenStream { endpoint: String, detail: String },
+    #[error("{endpoint} is not on this machine; Hearth sends code to loopback addresses only")]
+    NotLocal { endpoint: String },
+}
