@@ -1,6 +1,5 @@
 //! Hearth: a local-first AI language server.
 
-pub mod abort_on_drop;
 pub mod config;
 pub mod context;
 pub mod model;

@@ -8,6 +8,7 @@ mod hold;
 pub mod owner;
 pub mod position;
 pub mod snapshot;
+pub mod task;
 
 use std::{
     path::{Path, PathBuf},
