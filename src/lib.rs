@@ -2,6 +2,9 @@
 
 pub mod config;
 pub mod context;
+pub mod handlers;
+pub mod lsp;
 pub mod model;
+pub mod server;
 pub mod session;
 pub mod syntax;

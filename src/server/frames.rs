@@ -15,7 +15,7 @@ use tower_lsp::jsonrpc::Id;
 
 /// Decodes frames of any headers into frames with a `Content-Length` and a body that is JSON-RPC.
 #[derive(Debug, Default)]
-pub struct Frames {
+pub(super) struct Frames {
     /// Of the message whose header has been read.
     content_length: Option<usize>,
 }
@@ -96,8 +96,7 @@ fn content_length(header: &[u8]) -> Option<usize> {
 /// `body` as text in which every escaped surrogate is one of a pair; others become U+FFFD.
 fn repaired(body: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(body);
-    let suspicious =
-        memmem::find(body, br"\ud").is_some() || memmem::find(body, br"\uD").is_some();
+    let suspicious = memmem::find(body, br"\ud").is_some() || memmem::find(body, br"\uD").is_some();
     if suspicious { Cow::Owned(without_lone_surrogates(&text)) } else { text }
 }
 
@@ -201,8 +200,11 @@ mod tests {
         let body = r#"{"jsonrpc":"2.0","method":"a"}"#;
         let mut input = b"noise\r\n\r\n".to_vec();
         input.extend(
-            format!("A: b\r\ncontent-length: {}\r\nContent-Type: x\r\nB: c\r\n\r\n{body}", body.len())
-                .into_bytes(),
+            format!(
+                "A: b\r\ncontent-length: {}\r\nContent-Type: x\r\nB: c\r\n\r\n{body}",
+                body.len()
+            )
+            .into_bytes(),
         );
         input.extend(b"Content-Length: 7\r\n\r\n{\"json");
         check(

@@ -90,8 +90,8 @@ where
             Poll::Ready(result) => futures::future::ready(message.finish(result)).boxed(),
             Poll::Pending => {
                 if message.id.is_none() {
-                    let method = message.method;
-                    tracing::error!(%method, "a notification waits: later messages overtake it");
+                    let method = &message.method;
+                    tracing::error!(method, "a notification waits: later messages overtake it");
                 }
                 let gone = self.connection.gone.clone();
                 // Polled again by the executor, which brings the real waker.
@@ -99,7 +99,7 @@ where
                     tokio::select! {
                         biased;
                         result = handler => message.finish(result),
-                        () = gone.cancelled() => message.finish(Ok(message.cancelled())),
+                        () = gone.cancelled() => message.finish(Ok(Ok(message.cancelled()))),
                     }
                 }
                 .boxed()
@@ -125,8 +125,8 @@ impl Message {
         }
     }
 
-    fn cancelled(&self) -> Answer {
-        Ok(self.id.clone().map(|id| Response::from_error(id, Error::request_cancelled())))
+    fn cancelled(&self) -> Option<Response> {
+        self.id.clone().map(|id| Response::from_error(id, Error::request_cancelled()))
     }
 
     /// Exactly one answer for a request, none for a notification.

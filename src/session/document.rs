@@ -206,7 +206,9 @@ impl Document {
         let mut state = self.lock();
         let since = state.since.take();
         let tree = tree.zip(since).map(|(mut tree, since)| {
-            since.iter().for_each(|edit| tree.edit(edit));
+            for edit in &since {
+                tree.edit(edit);
+            }
             tree
         });
         let before = mem::replace(&mut state.tree, tree);

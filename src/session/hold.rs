@@ -38,10 +38,10 @@ impl HoldCell {
     }
 
     /// Holds a window from now on.
-    pub fn set(&self, hold: Hold) {
+    pub fn set(&self, window: Hold) {
         let mut held = self.lock();
         if held.revision == self.revision {
-            held.hold = Some(hold);
+            held.hold = Some(window);
         }
     }
 

@@ -66,10 +66,11 @@ impl Session {
 
     /// Forgets a document. Its running parse stops; snapshots stay valid.
     pub fn close(&self, uri: &str) {
-        match self.documents.remove(uri) {
-            Some((_, document)) => document.close(),
-            None => tracing::warn!(uri, "closed although it is not open: ignored"),
-        }
+        let Some((_, document)) = self.documents.remove(uri) else {
+            tracing::warn!(uri, "closed although it is not open: ignored");
+            return;
+        };
+        document.close();
     }
 
     pub fn document(&self, uri: &str) -> Option<Arc<Document>> {
