@@ -243,7 +243,9 @@ async fn check_capabilities(setup: Setup, expected: Expect) {
 #[tokio::test]
 async fn an_editor_with_ghost_text_is_offered_no_list() {
     let setup = Setup { encodings: vec!["utf-16", "utf-8"], ..Setup::default() };
-    check_capabilities(setup, expect![[r#"
+    check_capabilities(
+        setup,
+        expect![[r#"
         {
           "executeCommandProvider": {
             "commands": [
@@ -262,13 +264,17 @@ async fn an_editor_with_ghost_text_is_offered_no_list() {
               "supported": true
             }
           }
-        }"#]]).await;
+        }"#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_editor_without_ghost_text_is_offered_the_list() {
     let setup = Setup { encodings: vec![], inline_completion: false, ..Setup::default() };
-    check_capabilities(setup, expect![[r#"
+    check_capabilities(
+        setup,
+        expect![[r#"
         {
           "completionProvider": {},
           "executeCommandProvider": {
@@ -288,7 +294,9 @@ async fn an_editor_without_ghost_text_is_offered_the_list() {
               "supported": true
             }
           }
-        }"#]]).await;
+        }"#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -325,7 +333,7 @@ async fn settings_are_taken_from_an_editor_that_cannot_be_asked() {
     client.shutdown().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_that_never_answers_does_not_hold_the_server() {
     let setup = Setup {
         configuration: Some(json!({})),

@@ -270,3 +270,69 @@ fn tree_point(text: &Rope, byte: usize) -> tree_sitter::Point {
     let row = text.byte_to_line(byte);
     tree_sitter::Point { row, column: byte - text.line_to_byte(row) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        let opened = Opened {
+            uri: "file:///a.rs".into(),
+            path: None,
+            language_id: "rust".into(),
+            version: 0,
+            text: text.to_owned(),
+        };
+        Document::new(opened, "a.rs".into())
+    }
+
+    fn insert(document: &Document, line: u32, text: &str) -> bool {
+        let at = Point { line, character: 0 };
+        let change = Change { range: Some((at, at)), text: text.to_owned() };
+        document.apply(1, vec![change], Encoding::Utf8)
+    }
+
+    fn parse((language, text, old): (&'static Language, Rope, Option<Tree>)) -> Option<Tree> {
+        language.parse(&text, old.as_ref(), &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn edits_during_a_parse_shift_its_tree_and_are_parsed_next() {
+        let document = document("fn a() {}\nfn b() {}\n");
+        let running = document.begin_parse().unwrap();
+        assert!(!insert(&document, 1, "fn between() {}\n"), "one parse at a time");
+        document.end_parse(parse(running));
+
+        let snapshot = document.snapshot();
+        let root = snapshot.tree.as_ref().unwrap().root_node();
+        let last = root.child(1).unwrap();
+        assert_eq!(snapshot.text.byte_slice(last.byte_range()), "fn b() {}", "its bytes fit");
+        assert_eq!(root.child_count(), 2, "the shape lags behind");
+
+        document.reparse();
+        let tree = document.snapshot().tree.unwrap();
+        assert_eq!(tree.root_node().child_count(), 3);
+        assert!(insert(&document, 0, "\n"), "the next edit starts the next parse");
+    }
+
+    #[test]
+    fn a_new_text_during_a_parse_throws_its_tree_away() {
+        let document = document("fn a() {}\n");
+        let running = document.begin_parse().unwrap();
+        let whole = Change { range: None, text: "struct S;\n".to_owned() };
+        assert!(!document.apply(1, vec![whole], Encoding::Utf8));
+        insert(&document, 0, "\n");
+        document.end_parse(parse(running));
+        assert!(document.snapshot().tree.is_none());
+        document.reparse();
+        assert!(document.snapshot().tree.is_some());
+    }
+
+    #[test]
+    fn a_closed_document_is_not_parsed() {
+        let document = document("fn a() {}\n");
+        document.close();
+        document.reparse();
+        assert!(document.snapshot().tree.is_none());
+    }
+}
