@@ -10,7 +10,7 @@ use std::{
 use expect_test::{Expect, expect};
 use hearth::{
     config::{Layer, Layers},
-    server::{self, Connection, End, Options},
+    server::{self, Connection, End, Options, ReceiptOrder},
     session::Session,
 };
 use serde_json::{Value as Json, json};
@@ -22,19 +22,20 @@ use tokio::{
     process::{Child, Command},
     sync::oneshot,
 };
+use tower::Service;
 use tower_lsp::{
-    LanguageServer, LspService,
+    ClientSocket, LanguageServer, LspService,
     gen_lsp_types::{
         ConfigurationItem, ConfigurationParams, ConfigurationRequest, InitializeParams,
         InitializeResult,
     },
-    jsonrpc::{Error, Result},
+    jsonrpc::{Error, Request, Result},
 };
 
 /// A server whose handlers do what the rules of the layer allow, and one panics.
 struct Probe {
     client: tower_lsp::Client,
-    text: Mutex<String>,
+    text: Arc<Mutex<String>>,
     /// Dropped with the future of a `hang`.
     owned: Mutex<Vec<oneshot::Sender<()>>>,
 }
@@ -82,26 +83,43 @@ impl Probe {
     }
 }
 
+fn probe_service(owned: Vec<oneshot::Sender<()>>) -> (LspService<Probe>, ClientSocket) {
+    LspService::build_with_lifecycle_methods(|client| Probe {
+        client,
+        text: Arc::default(),
+        owned: Mutex::new(owned),
+    })
+    .custom_method("probe/edit", Probe::edit)
+    .custom_method("probe/read", Probe::read)
+    .custom_method("probe/hang", Probe::hang)
+    .custom_method("probe/ask", Probe::ask)
+    .custom_method("probe/panic", Probe::panic)
+    .custom_method("probe/panicSilently", Probe::panic_silently)
+    .finish()
+}
+
 /// A client of a [`Probe`], and what tells that the future of a `hang` was dropped.
 async fn probe(hangs: usize) -> (Client, Vec<oneshot::Receiver<()>>) {
     let (owned, dropped): (Vec<_>, Vec<_>) = (0..hangs).map(|_| oneshot::channel()).unzip();
     let setup = Setup { configuration: Some(json!({})), ..Setup::default() };
     let client = setup.start_with(|reader, writer| {
-        let (service, socket) = LspService::build_with_lifecycle_methods(|client| Probe {
-            client,
-            text: Mutex::default(),
-            owned: Mutex::new(owned),
-        })
-        .custom_method("probe/edit", Probe::edit)
-        .custom_method("probe/read", Probe::read)
-        .custom_method("probe/hang", Probe::hang)
-        .custom_method("probe/ask", Probe::ask)
-        .custom_method("probe/panic", Probe::panic)
-        .custom_method("probe/panicSilently", Probe::panic_silently)
-        .finish();
+        let (service, socket) = probe_service(owned);
         server::serve(reader, writer, service, socket, Connection::default())
     });
     (client.await, dropped)
+}
+
+#[tokio::test]
+async fn a_handler_begins_at_receipt() {
+    let (service, _socket) = probe_service(Vec::new());
+    let text = Arc::clone(&service.inner().text);
+    let mut service = ReceiptOrder::new(service, Connection::default());
+    let initialize = Request::build("initialize").params(json!({ "capabilities": {} }));
+    drop(service.call(initialize.id(1).finish()));
+    let edit = Request::build("probe/edit").params(json!([0, 0, "now"])).finish();
+    // Nobody polls what is returned.
+    let _handler = service.call(edit);
+    assert_eq!(*text.lock().unwrap(), "now");
 }
 
 #[tokio::test(flavor = "multi_thread")]
