@@ -63,6 +63,9 @@
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod handlers;
+pub mod lsp;
 pub mod model;
+pub mod server;
 pub mod session;
 pub mod syntax;

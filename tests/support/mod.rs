@@ -1,0 +1,5 @@
+//! What the tests of the server have in common.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+pub mod client;
+pub mod random;
