@@ -1,5 +1,6 @@
 //! Hearth: a local-first AI language server.
 
+pub mod config;
 pub mod context;
 pub mod model;
 pub mod session;

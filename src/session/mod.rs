@@ -1,6 +1,7 @@
 //! Open documents and what is going on in them. Knows text and time, not how models are asked.
 
 pub mod owner;
+pub mod task;
 
 /// One edit of a document's text, in bytes of the text before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
