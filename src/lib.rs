@@ -3,5 +3,6 @@
 pub mod config;
 pub mod context;
 pub mod model;
+pub mod route;
 pub mod session;
 pub mod syntax;

@@ -121,7 +121,8 @@ pub(crate) fn write(out: &mut impl Write) -> io::Result<()> {
     head.resize(head.len().next_multiple_of(ALIGNMENT), 0);
     out.write_all(&head)?;
     for tensor in &tensors {
-        let mut data: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let mut data: Vec<u8> =
+            tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         data.resize(data.len().next_multiple_of(ALIGNMENT), 0);
         out.write_all(&data)?;
     }
