@@ -12,12 +12,12 @@ use futures::{FutureExt, future::BoxFuture};
 use hearth::{
     model::{Events, Job, Kind, ModelError, ModelFacts, Provider, Sighting},
     route::{Health, Pace, Probe, Search, State, health::Load},
+    session::task::OwnedTask,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    task::JoinHandle,
 };
 use url::Url;
 
@@ -40,7 +40,7 @@ struct Server {
     says: Arc<Mutex<Says>>,
     /// What it was asked, line by line.
     asked: mpsc::UnboundedReceiver<String>,
-    task: JoinHandle<()>,
+    _task: OwnedTask,
 }
 
 impl Server {
@@ -54,13 +54,13 @@ impl Server {
         let says = Arc::new(Mutex::new(says));
         let (tell, asked) = mpsc::unbounded_channel();
         let script = Arc::clone(&says);
-        let task = tokio::spawn(async move {
+        let task = OwnedTask::spawn(async move {
             let mut open = tokio::task::JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 open.spawn(answer(socket, Arc::clone(&script), tell.clone()));
             }
         });
-        Self { address, says, asked, task }
+        Self { address, says, asked, _task: task }
     }
 
     fn says(&self, says: Says) {
@@ -73,12 +73,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 async fn answer(socket: TcpStream, says: Arc<Mutex<Says>>, tell: mpsc::UnboundedSender<String>) {
     let mut socket = BufReader::new(socket);
     let mut question = String::new();
@@ -86,15 +80,15 @@ async fn answer(socket: TcpStream, says: Arc<Mutex<Says>>, tell: mpsc::Unbounded
     let question = question.trim();
     let _ = tell.send(question.to_owned());
     let reply = match (question.split_once(' ').unwrap(), &mut *says.lock().unwrap()) {
-        (_, Says::Silence) => None,
-        (("load", "slow"), _) => None,
+        (_, Says::Silence) | (("load", "slow"), _) => None,
         (("load", name), Says::Models(_, models)) if name != "huge" => {
-            models.iter_mut().find(|model| model.name == name).map_or(Some("no"), |model| {
+            let model = models.iter_mut().find(|model| model.name == name);
+            let reply = model.map_or("no", |model| {
                 model.loaded = Some(true);
-                Some("ok")
-            })
+                "ok"
+            });
+            Some(reply.to_owned())
         }
-        .map(str::to_owned),
         (("look", "LlamaServer"), Says::Loading) => Some("loading".to_owned()),
         (("look", kind), Says::Models(own, models)) if format!("{own:?}") == kind => {
             let rows = models.iter().map(|model| format!("\n{}", row(model)));
@@ -102,12 +96,11 @@ async fn answer(socket: TcpStream, says: Arc<Mutex<Says>>, tell: mpsc::Unbounded
         }
         _ => Some("no".to_owned()),
     };
-    match reply {
-        Some(reply) => socket.write_all(reply.as_bytes()).await.unwrap_or_default(),
-        None => {
-            let _ = socket.read_to_end(&mut Vec::new()).await;
-            let _ = tell.send("gone".to_owned());
-        }
+    if let Some(reply) = reply {
+        let _ = socket.write_all(reply.as_bytes()).await;
+    } else {
+        let _ = socket.read_to_end(&mut Vec::new()).await;
+        let _ = tell.send("gone".to_owned());
     }
 }
 

@@ -11,12 +11,12 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use serde::Serialize;
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, watch};
 
-use crate::model::{Kind, ModelError};
+use crate::{
+    model::{Kind, ModelError},
+    session::task::OwnedTask,
+};
 
 use super::discover::{Discovery, Search, Seen, Serving};
 
@@ -83,7 +83,7 @@ pub struct Health {
 pub struct Probe {
     health: watch::Receiver<Arc<Health>>,
     nudge: Arc<Notify>,
-    task: JoinHandle<()>,
+    _task: OwnedTask,
 }
 
 impl Probe {
@@ -100,8 +100,8 @@ impl Probe {
         let nudge = Arc::new(Notify::new());
         let probing =
             Probing { search, pace, load, publish, loading: None, looked_everywhere: None };
-        let task = tokio::spawn(probing.run(Arc::clone(&nudge)));
-        Self { health, nudge, task }
+        let task = OwnedTask::spawn(probing.run(Arc::clone(&nudge)));
+        Self { health, nudge, _task: task }
     }
 
     /// The last look's result, and every later one.
@@ -117,12 +117,6 @@ impl Probe {
     /// Looks now: a request has failed. Nudges during a look make for one more look.
     pub fn nudge(&self) {
         self.nudge.notify_one();
-    }
-}
-
-impl Drop for Probe {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
