@@ -66,6 +66,7 @@ pub mod context;
 pub mod handlers;
 pub mod lsp;
 pub mod model;
+pub mod route;
 pub mod server;
 pub mod session;
 pub mod syntax;
