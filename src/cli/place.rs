@@ -19,7 +19,8 @@ impl FromStr for Place {
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let mut parts = text.rsplitn(3, ':');
         let (column, line, file) = (parts.next(), parts.next(), parts.next());
-        let number = |part: Option<&str>| part.and_then(|part| part.parse().ok()).filter(|n| *n > 0);
+        let number =
+            |part: Option<&str>| part.and_then(|part| part.parse().ok()).filter(|n| *n > 0);
         match (file, number(line), number(column)) {
             (Some(file), Some(line), Some(column)) if !file.is_empty() => {
                 Ok(Self { file: PathBuf::from(file), line, column })
@@ -34,7 +35,11 @@ impl Place {
     pub(super) fn offset(&self, text: &Rope) -> anyhow::Result<usize> {
         let file = self.file.display();
         let lines = text.len_lines();
-        ensure!(self.line <= lines, "line {} is beyond the end of {file}, which has {lines}", self.line);
+        ensure!(
+            self.line <= lines,
+            "line {} is beyond the end of {file}, which has {lines}",
+            self.line
+        );
         let line = text.line(self.line - 1);
         let columns = line.chars().take_while(|c| !matches!(c, '\n' | '\r')).count() + 1;
         ensure!(
@@ -56,7 +61,8 @@ mod tests {
 
     fn check(place: &str, text: &str, expected: Expect) {
         let found = place.parse::<Place>().and_then(|place| place.offset(&Rope::from_str(text)));
-        expected.assert_eq(&found.map_or_else(|error| error.to_string(), |offset| offset.to_string()));
+        expected
+            .assert_eq(&found.map_or_else(|error| error.to_string(), |offset| offset.to_string()));
     }
 
     #[test]
@@ -70,7 +76,15 @@ mod tests {
             "one\n",
             expect!["column 9 is beyond the end of line 1 of a.rs; the cursor can stand at 1 to 4"],
         );
-        check("a.rs:0:1", "", expect!["'a.rs:0:1' is not FILE:LINE:COL, with a line and a column counted from 1"]);
-        check("a.rs", "", expect!["'a.rs' is not FILE:LINE:COL, with a line and a column counted from 1"]);
+        check(
+            "a.rs:0:1",
+            "",
+            expect!["'a.rs:0:1' is not FILE:LINE:COL, with a line and a column counted from 1"],
+        );
+        check(
+            "a.rs",
+            "",
+            expect!["'a.rs' is not FILE:LINE:COL, with a line and a column counted from 1"],
+        );
     }
 }

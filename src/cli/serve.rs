@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::server;
+use crate::server::{self, Options};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -12,10 +12,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(_: &Arguments, assignments: &[String]) -> anyhow::Result<ExitCode> {
-    let layers = super::layers(assignments)?;
+    server::log_panics();
+    let options = Options { layers: super::layers(assignments)?, ..Options::default() };
     let runtime = super::runtime()?;
-    let code = runtime.block_on(server::run(tokio::io::stdin(), tokio::io::stdout(), layers));
-    // A read of stdin that is still blocked must not keep the process alive.
+    let end = runtime.block_on(server::run(tokio::io::stdin(), tokio::io::stdout(), options));
+    // The thread that reads stdin may be blocked for ever: nobody waits for it.
     runtime.shutdown_background();
-    Ok(code)
+    Ok(ExitCode::from(end.exit_code()))
 }
