@@ -60,6 +60,7 @@
 //! the order the editor sent it. What is left of the work is input and output, and cancelling it is
 //! dropping a future, which drops the connection, which stops the model.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod context;
