@@ -50,9 +50,11 @@ pub enum Order {
 
 /// Lays a situation out with the tokens of a model family.
 ///
-/// A family without file tokens gets the definitions' text without headers in front of the prefix.
+/// A family without file tokens was trained on single files: for it the definitions' text, without
+/// headers, is the start of the prefix.
 pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> Vec<Segment> {
     let mut segments = Vec::with_capacity(8 + 2 * situation.definitions.len());
+    let mut prefix = vec![Segment::control(tokens.prefix)];
     let mut header: Option<&str> = None;
     for definition in situation.definitions {
         match tokens.file_sep {
@@ -61,7 +63,8 @@ pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> V
                 segments.push(Segment::text(format!("{}\n{}", definition.path, definition.text)));
                 header = Some(&definition.path);
             }
-            _ => segments.push(Segment::text(definition.text.as_str())),
+            Some(_) => segments.push(Segment::text(definition.text.as_str())),
+            None => prefix.push(Segment::text(definition.text.as_str())),
         }
     }
     if let Some(sep) = tokens.file_sep {
@@ -72,7 +75,7 @@ pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> V
         Order::Plain => (format!("{}{}", situation.prefix, situation.begun), ""),
         Order::Begun => (situation.prefix.to_owned(), situation.begun),
     };
-    let prefix = [Segment::control(tokens.prefix), Segment::text(before)];
+    prefix.push(Segment::text(before));
     let suffix = [Segment::control(tokens.suffix), Segment::text(situation.suffix)];
     if tokens.suffix_first {
         segments.extend(suffix);

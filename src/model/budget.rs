@@ -1,49 +1,18 @@
 //! The one budget: what fits into a model's window. A prompt can be built through it alone, so it
 //! cannot overflow.
 //!
-//! Tokens are counted by the serving model's tokenizer where the server offers one, else estimated;
-//! this module never guesses low on purpose: an estimate is calibrated from what servers report.
+//! Counting is [`TokenCounter`]'s; this module adds up and holds the ceiling, which is hard.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use super::Segment;
+use super::{Segment, TokenCounter, Usage, count::Basis};
 
-/// Counts tokens of text for one model. Cheap to clone; clones share what they learnt.
-#[derive(Debug, Clone, Default)]
-pub struct TokenCounter {
-    inner: Arc<Learnt>,
-}
+/// The begin-of-text token that servers put in front.
+const BEGIN: usize = 1;
 
-#[derive(Debug, Default)]
-struct Learnt {
-    /// Exact counts by the hash of a piece's text.
-    exact: dashmap::DashMap<u64, usize>,
-}
-
-impl TokenCounter {
-    /// Tokens of `text`: exact if it was counted before, else an estimate from above.
-    pub fn count(&self, text: &str) -> usize {
-        self.inner.exact.get(&key(text)).map_or_else(|| estimate(text), |count| *count)
-    }
-
-    /// Remembers an exact count.
-    pub fn learn(&self, text: &str, tokens: usize) {
-        self.inner.exact.insert(key(text), tokens);
-    }
-}
-
-fn key(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn estimate(text: &str) -> usize {
-    text.len().div_ceil(2)
-}
+/// What a chat template puts round two messages, with room: Qwen2.5's default system prompt and
+/// Llama 3.1's dates are the longest known, at about 30 tokens.
+const CHAT_FRAME: usize = 64;
 
 /// Room for one prompt.
 #[derive(Debug, Clone)]
@@ -63,7 +32,7 @@ impl Budget {
         counter: TokenCounter,
     ) -> Self {
         let window = context.map_or(ceiling, |context| context.min(ceiling));
-        Self { left: window.saturating_sub(output), output, counter }
+        Self { left: window.saturating_sub(output + BEGIN), output, counter }
     }
 
     /// Tokens that still fit.
@@ -76,19 +45,40 @@ impl Budget {
         self.counter.count(text)
     }
 
-    /// Seals segments into a prompt, or says by how many tokens they overflow.
+    /// Seals segments into a prompt that a model continues, or says by how many tokens they overflow.
     pub fn seal(self, segments: Vec<Segment>) -> Result<Prompt, Overflow> {
-        let tokens = segments
-            .iter()
-            .map(|segment| match segment {
-                Segment::Control(_) => 1,
-                Segment::Text(text) => self.counter.count(text),
-            })
-            .sum();
+        self.close(segments, Form::Raw, Basis::default())
+    }
+
+    /// Seals a chat of a system message and a user's message, which is the segments' text.
+    pub fn seal_chat(
+        self,
+        system: impl Into<Arc<str>>,
+        segments: Vec<Segment>,
+    ) -> Result<Prompt, Overflow> {
+        let system = system.into();
+        let mut basis = Basis { exact: CHAT_FRAME, ..Basis::default() };
+        basis.add(self.counter.known(&system));
+        self.close(segments, Form::Chat { system }, basis)
+    }
+
+    fn close(
+        self,
+        segments: Vec<Segment>,
+        form: Form,
+        mut basis: Basis,
+    ) -> Result<Prompt, Overflow> {
+        for segment in &segments {
+            match segment {
+                Segment::Control(_) => basis.exact += 1,
+                Segment::Text(text) => basis.add(self.counter.known(text)),
+            }
+        }
+        let tokens = basis.exact + self.counter.scaled(basis.estimate);
         if tokens > self.left {
             return Err(Overflow { tokens, left: self.left });
         }
-        Ok(Prompt { segments, tokens, output: self.output })
+        Ok(Prompt { segments, form, tokens, basis, output: self.output })
     }
 }
 
@@ -100,17 +90,33 @@ pub struct Overflow {
     pub left: usize,
 }
 
+/// How a prompt is put to a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// As it is: the model continues it.
+    Raw,
+    /// As a user's message, in the model's own chat template.
+    Chat { system: Arc<str> },
+}
+
 /// A prompt that fits. Only a [`Budget`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     segments: Vec<Segment>,
+    form: Form,
     tokens: usize,
+    basis: Basis,
     output: usize,
 }
 
 impl Prompt {
+    /// The prompt's pieces; of a chat, those of the user's message.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    pub fn form(&self) -> &Form {
+        &self.form
     }
 
     /// Tokens as they were counted when it was built.
@@ -121,5 +127,100 @@ impl Prompt {
     /// Tokens reserved for the answer.
     pub fn output(&self) -> usize {
         self.output
+    }
+
+    pub(super) fn basis(&self) -> Basis {
+        self.basis
+    }
+}
+
+/// Says so if a server evaluated less than it was sent: Ollama and LM Studio cut prompts that are
+/// longer than the context they loaded a model with. `context` is what they should have.
+///
+/// A count below what the prompt has at the very least is a cut; Ollama's leaves about half.
+pub fn truncated(prompt: &Prompt, usage: &Usage, context: Option<usize>) -> Option<String> {
+    let evaluated = usage.prompt_tokens?;
+    // Pieces that were counted alone may join where they meet: a few tokens in a hundred.
+    let sent = prompt.basis.at_least();
+    let sent = sent - sent / 20;
+    if evaluated >= sent || sent < CHAT_FRAME {
+        return None;
+    }
+    let context = context.map_or("more".to_owned(), |context| context.to_string());
+    Some(format!(
+        "the server evaluated {evaluated} tokens of a prompt of at least {sent}: it cut the prompt \
+         without saying so. Load the model with a context of {context} tokens"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Stop;
+
+    fn usage(prompt_tokens: Option<usize>) -> Usage {
+        Usage { prompt_tokens, cached_tokens: None, output_tokens: None, stop: Stop::Complete }
+    }
+
+    #[test]
+    fn the_context_bounds_the_ceiling_and_the_output_counts() {
+        let left = |context| Budget::new(24_000, context, 100, TokenCounter::default()).left();
+        assert_eq!(left(None), 23_899);
+        assert_eq!(left(Some(4096)), 3995);
+        assert_eq!(left(Some(50)), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_prompt() {
+        let counter = TokenCounter::default();
+        counter.learn("x", 9);
+        let segments = vec![Segment::control("<|fim_prefix|>"), Segment::text("x")];
+        let budget = |ceiling| Budget::new(ceiling, None, 0, counter.clone());
+        assert_eq!(budget(11).seal(segments.clone()).map(|prompt| prompt.tokens()), Ok(10));
+        assert_eq!(budget(10).seal(segments), Err(Overflow { tokens: 10, left: 9 }));
+    }
+
+    #[test]
+    fn a_silent_cut_is_noticed() {
+        let counter = TokenCounter::default();
+        let text = "let value = compute(input);\n".repeat(500);
+        let seal = || {
+            Budget::new(24_000, None, 64, counter.clone()).seal(vec![Segment::text(text.as_str())])
+        };
+        let guessed = seal().expect("it fits");
+        assert_eq!(truncated(&guessed, &usage(None), Some(8192)), None);
+        assert_eq!(truncated(&guessed, &usage(Some(3500)), Some(8192)), None);
+        counter.learn(&text, 3501);
+        let counted = seal().expect("it fits");
+        assert_eq!(truncated(&counted, &usage(Some(3498)), Some(8192)), None);
+        let cut = truncated(&counted, &usage(Some(2050)), Some(8192));
+        expect![[r#"
+            Some(
+                "the server evaluated 2050 tokens of a prompt of at least 3326: it cut the prompt without saying so. Load the model with a context of 8192 tokens",
+            )
+        "#]].assert_debug_eq(&cut);
+        assert!(truncated(&guessed, &usage(Some(1500)), None).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn a_sealed_prompt_never_exceeds_its_budget(
+            texts in prop::collection::vec(".{0,40}", 0..6),
+            ceiling in 0..120_usize,
+            context in prop::option::of(0..120_usize),
+            output in 0..20_usize,
+        ) {
+            let budget = Budget::new(ceiling, context, output, TokenCounter::default());
+            let left = budget.left();
+            let segments = texts.into_iter().map(Segment::text).collect();
+            if let Ok(prompt) = budget.seal(segments) {
+                let window = context.map_or(ceiling, |context| context.min(ceiling));
+                prop_assert!(prompt.tokens() <= left);
+                prop_assert!(prompt.tokens() == 0 || prompt.tokens() + output < window);
+            }
+        }
     }
 }

@@ -4,15 +4,32 @@
 //! setting's name, and never decides *which* model answers: that is `route`.
 
 pub mod budget;
+pub mod control;
+mod count;
+mod filter;
 pub mod fim;
+pub mod http;
+mod llama_server;
+mod ndjson;
+mod ollama;
+mod openai;
+mod refusal;
+mod render;
 mod segment;
+mod sse;
+mod stream;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use serde::Serialize;
 
-pub use budget::{Budget, Prompt};
+pub use budget::{Budget, Form, Prompt};
+pub use count::TokenCounter;
+pub use http::{Client, Endpoint, Patience};
+pub use llama_server::LlamaServer;
+pub use ollama::Ollama;
+pub use openai::OpenAi;
 pub use segment::Segment;
 
 /// The wire formats Hearth speaks.
@@ -32,6 +49,8 @@ pub enum Kind {
 pub struct ModelFacts {
     /// The name that requests carry.
     pub name: String,
+    /// The file it was loaded from, where the server says: a name may be an alias.
+    pub file: Option<String>,
     /// Whether it is in memory now; `None` where the server does not say.
     pub loaded: Option<bool>,
     /// Tokens of the loaded context (one slot's), prompt and output together.
@@ -116,6 +135,15 @@ pub struct Usage {
 /// Text as it is generated. Dropping it closes the connection, which stops the model.
 pub type Events = BoxStream<'static, Result<Event, ModelError>>;
 
+/// The provider that speaks `kind` with the server at `endpoint`. Connects to nothing.
+pub fn provider(kind: Kind, endpoint: Endpoint) -> Arc<dyn Provider> {
+    match kind {
+        Kind::Ollama => Arc::new(Ollama::new(endpoint)),
+        Kind::LlamaServer => Arc::new(LlamaServer::new(endpoint)),
+        Kind::OpenAi => Arc::new(OpenAi::new(endpoint)),
+    }
+}
+
 /// A model server, or the model in the box.
 pub trait Provider: Send + Sync + fmt::Debug {
     fn kind(&self) -> Kind;
@@ -152,9 +180,7 @@ pub enum ModelError {
     Loading { endpoint: String },
     #[error("the server at {endpoint} is busy: {detail}")]
     Busy { endpoint: String, detail: String },
-    #[error(
-        "the prompt of {prompt_tokens:?} tokens is larger than the context of {context:?} tokens at {endpoint}"
-    )]
+    #[error("the prompt{} is larger than the context{} at {endpoint}", of(*prompt_tokens), of(*context))]
     TooLong { endpoint: String, prompt_tokens: Option<usize>, context: Option<usize> },
     #[error("the server at {endpoint} refused: {status} {detail}")]
     Refused { endpoint: String, status: u16, detail: String },
@@ -162,6 +188,16 @@ pub enum ModelError {
     Malformed { endpoint: String, expected: &'static str, detail: String },
     #[error("the stream from {endpoint} broke off: {detail}")]
     BrokenStream { endpoint: String, detail: String },
+    #[error("the server at {endpoint} sent nothing for {} s", waited.as_secs_f32())]
+    Silent { endpoint: String, waited: Duration },
+    #[error(
+        "the model '{model}' at {endpoint} runs elsewhere; Hearth sends code to this machine only"
+    )]
+    Relayed { endpoint: String, model: String },
     #[error("{endpoint} is not on this machine; Hearth sends code to loopback addresses only")]
     NotLocal { endpoint: String },
+}
+
+fn of(tokens: Option<usize>) -> String {
+    tokens.map(|tokens| format!(" of {tokens} tokens")).unwrap_or_default()
 }

@@ -1,0 +1,417 @@
+//! Ollama's native API.
+//!
+//! Prompts go to `/api/generate` raw, in our own template, or to `/api/chat`. Each request carries
+//! the same `num_ctx`, as another one makes Ollama load the model again, and `truncate: false`, as
+//! Ollama cuts a prompt that is too long without a word otherwise.
+//! Source: `docs/api.md` and `server/routes.go` of Ollama 0.33.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+
+use super::{
+    Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Sighting, Stop, Usage,
+    filter::Filter,
+    ndjson::NdJson,
+    render,
+    stream::{Fault, MAX_MESSAGE, Step, Wire, events},
+};
+
+/// Questions about single models that are asked at once.
+const ASKED_AT_ONCE: usize = 4;
+
+/// An Ollama server.
+#[derive(Debug)]
+pub struct Ollama {
+    endpoint: Endpoint,
+    known: Mutex<Known>,
+}
+
+/// What was learnt of its models and does not change.
+#[derive(Debug, Default)]
+struct Known {
+    /// By the digest of a model.
+    shown: HashMap<String, Arc<Shown>>,
+    /// Models that run elsewhere.
+    relayed: HashSet<String>,
+}
+
+impl Ollama {
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, known: Mutex::default() }
+    }
+
+    async fn sight(&self) -> Result<Sighting, ModelError> {
+        let version: Version = self.endpoint.get("/api/version", "Ollama's version").await?;
+        let (tags, running) = futures::try_join!(
+            self.endpoint.get::<Tags>("/api/tags", "Ollama's list of models"),
+            self.endpoint.get::<Running>("/api/ps", "Ollama's list of running models"),
+        )?;
+        let models = stream::iter(tags.models)
+            .map(|tag| self.facts(tag, &running))
+            .buffered(ASKED_AT_ONCE)
+            .collect()
+            .await;
+        Ok(Sighting { kind: Kind::Ollama, version: Some(version.version), slots: None, models })
+    }
+
+    async fn facts(&self, tag: Tag, running: &Running) -> ModelFacts {
+        let loaded = running.models.iter().find(|model| model.name == tag.name);
+        let relayed =
+            named_relayed(&tag.name) || tag.remote_host.is_some() || tag.remote_model.is_some();
+        let shown = if relayed {
+            self.known().relayed.insert(tag.name.clone());
+            None
+        } else {
+            self.show(&tag).await
+        };
+        let shown = shown.as_deref();
+        let info = shown.map(|shown| &shown.model_info);
+        let architecture = info.and_then(|info| info.architecture.clone()).or(tag.details.family);
+        ModelFacts {
+            loaded: Some(loaded.is_some()),
+            context: loaded.and_then(|model| model.context_length),
+            trained_context: info.and_then(Info::context_length).or(tag.details.context_length),
+            parameters: info
+                .and_then(|info| info.parameter_count)
+                .or_else(|| tag.details.parameter_size.as_deref().and_then(parameters)),
+            quantization: tag.details.quantization_level,
+            architecture,
+            inserts: shown.map(Shown::inserts),
+            template: shown.map(|shown| shown.template.clone()),
+            relayed,
+            file: None,
+            name: tag.name,
+        }
+    }
+
+    /// What the server shows of a model, asked once for each digest. A model that cannot be shown
+    /// is listed with less.
+    async fn show(&self, tag: &Tag) -> Option<Arc<Shown>> {
+        if let Some(shown) = self.known().shown.get(&tag.digest) {
+            return Some(Arc::clone(shown));
+        }
+        let asked = Named { model: &tag.name };
+        let shown = self.endpoint.ask("/api/show", &asked, &tag.name, "a model's description");
+        match shown.await {
+            Ok(shown) => {
+                let shown: Arc<Shown> = Arc::new(shown);
+                if !tag.digest.is_empty() {
+                    self.known().shown.insert(tag.digest.clone(), Arc::clone(&shown));
+                }
+                Some(shown)
+            }
+            Err(error) => {
+                tracing::debug!(model = tag.name, %error, "a model could not be shown");
+                None
+            }
+        }
+    }
+
+    async fn start(&self, job: Job) -> Result<Events, ModelError> {
+        self.refuse_relayed(&job.model)?;
+        let options = Options {
+            num_ctx: job.num_ctx,
+            num_predict: Some(job.prompt.output()),
+            temperature: Some(job.temperature),
+            stop: &job.stop,
+        };
+        let text = render::text(job.prompt.segments());
+        let (path, ask) = match job.prompt.form() {
+            Form::Raw => ("/api/generate", Ask::Raw { prompt: &text.prompt, raw: true }),
+            Form::Chat { system } => {
+                let messages = [
+                    Message { role: "system", content: system },
+                    Message { role: "user", content: &text.prompt },
+                ];
+                ("/api/chat", Ask::Chat { messages, think: false })
+            }
+        };
+        let request = Request {
+            model: &job.model,
+            ask,
+            stream: true,
+            truncate: false,
+            keep_alive: &job.keep_alive,
+            options,
+        };
+        let body = self.endpoint.stream(path, &request, &job.model).await?;
+        let filter = Filter::new(&job.stop, job.prompt.segments(), text.broken);
+        Ok(events(body, NdJson::new(MAX_MESSAGE), Generated, filter))
+    }
+
+    fn refuse_relayed(&self, model: &str) -> Result<(), ModelError> {
+        if named_relayed(model) || self.known().relayed.contains(model) {
+            let endpoint = self.endpoint.as_str().to_owned();
+            return Err(ModelError::Relayed { endpoint, model: model.to_owned() });
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Provider for Ollama {
+    fn kind(&self) -> Kind {
+        Kind::Ollama
+    }
+
+    fn endpoint(&self) -> &str {
+        self.endpoint.as_str()
+    }
+
+    fn look(&self) -> BoxFuture<'_, Result<Sighting, ModelError>> {
+        self.sight().boxed()
+    }
+
+    fn preload(
+        &self,
+        model: &str,
+        num_ctx: usize,
+        keep_alive: &str,
+    ) -> BoxFuture<'_, Result<(), ModelError>> {
+        let (model, keep_alive) = (model.to_owned(), keep_alive.to_owned());
+        async move {
+            self.refuse_relayed(&model)?;
+            let request = Request {
+                model: &model,
+                ask: Ask::Raw { prompt: "", raw: false },
+                stream: false,
+                truncate: false,
+                keep_alive: &keep_alive,
+                options: Options { num_ctx, num_predict: None, temperature: None, stop: &[] },
+            };
+            let loaded = self.endpoint.post("/api/generate", &request, &model, "JSON");
+            loaded.await.map(|_: IgnoredAny| ())
+        }
+        .boxed()
+    }
+
+    fn generate(&self, job: Job) -> BoxFuture<'_, Result<Events, ModelError>> {
+        self.start(job).boxed()
+    }
+
+    fn count(&self, _model: &str, _text: &str) -> BoxFuture<'_, Result<Option<usize>, ModelError>> {
+        async { Ok(None) }.boxed()
+    }
+}
+
+/// Models of ollama.com, by Ollama's own rule for their names.
+fn named_relayed(name: &str) -> bool {
+    name.ends_with(":cloud") || name.ends_with("-cloud")
+}
+
+/// `1.5B`, `494.03M`: weights.
+fn parameters(size: &str) -> Option<u64> {
+    let (number, unit) = size.trim().split_at_checked(size.trim().len().checked_sub(1)?)?;
+    let scale = match unit {
+        "T" => 1e12,
+        "B" => 1e9,
+        "M" => 1e6,
+        "K" => 1e3,
+        _ => return None,
+    };
+    let weights = number.parse::<f64>().ok()? * scale;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "casting saturates, and a negative size is none"
+    )]
+    (weights > 0.0).then_some(weights as u64)
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    ask: Ask<'a>,
+    stream: bool,
+    truncate: bool,
+    keep_alive: &'a str,
+    options: Options<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Ask<'a> {
+    Raw { prompt: &'a str, raw: bool },
+    Chat { messages: [Message<'a>; 2], think: bool },
+}
+
+#[derive(Serialize)]
+pub(super) struct Message<'a> {
+    pub(super) role: &'static str,
+    pub(super) content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Options<'a> {
+    num_ctx: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_predict: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stop: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    model: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    #[serde(default)]
+    models: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+struct Tag {
+    name: String,
+    #[serde(default)]
+    digest: String,
+    #[serde(default)]
+    details: Details,
+    #[serde(default)]
+    remote_model: Option<String>,
+    #[serde(default)]
+    remote_host: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    family: Option<String>,
+    #[serde(default)]
+    parameter_size: Option<String>,
+    #[serde(default)]
+    quantization_level: Option<String>,
+    #[serde(default)]
+    context_length: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Running {
+    #[serde(default)]
+    models: Vec<Loaded>,
+}
+
+#[derive(Deserialize)]
+struct Loaded {
+    name: String,
+    #[serde(default)]
+    context_length: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Shown {
+    #[serde(default)]
+    template: String,
+    #[serde(default)]
+    capabilities: Vec<String>,
+    #[serde(default)]
+    model_info: Info,
+}
+
+impl Shown {
+    fn inserts(&self) -> bool {
+        self.capabilities.iter().any(|capability| capability == "insert")
+            || self.template.contains(".Suffix")
+    }
+}
+
+/// A GGUF file's metadata, as far as it is of use.
+#[derive(Debug, Default, Deserialize)]
+struct Info {
+    #[serde(default, rename = "general.architecture")]
+    architecture: Option<String>,
+    #[serde(default, rename = "general.parameter_count")]
+    parameter_count: Option<u64>,
+    #[serde(flatten)]
+    rest: HashMap<String, serde_json::Value>,
+}
+
+impl Info {
+    fn context_length(&self) -> Option<usize> {
+        let key = format!("{}.context_length", self.architecture.as_deref()?);
+        self.rest.get(&key)?.as_u64()?.try_into().ok()
+    }
+}
+
+/// Reads the lines of `/api/generate` and `/api/chat`.
+#[derive(Debug)]
+struct Generated;
+
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    response: String,
+    #[serde(default)]
+    message: Said,
+    #[serde(default)]
+    done: bool,
+    #[serde(default)]
+    done_reason: Option<String>,
+    #[serde(default)]
+    prompt_eval_count: Option<usize>,
+    #[serde(default)]
+    eval_count: usize,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+struct Said {
+    #[serde(default)]
+    content: String,
+}
+
+impl Wire for Generated {
+    fn read(&mut self, message: &[u8]) -> Result<Step, Fault> {
+        let line: Line = serde_json::from_slice(message)?;
+        if line.error.is_some() {
+            return Err(Fault::Failed(message.to_vec()));
+        }
+        let text = line.response + &line.message.content;
+        if !line.done {
+            return Ok(Step::Text(text));
+        }
+        let stop = match line.done_reason.as_deref() {
+            Some("length") => Stop::Limit,
+            Some(_) => Stop::Complete,
+            None => Stop::Unsaid,
+        };
+        let usage = Usage {
+            prompt_tokens: line.prompt_eval_count,
+            cached_tokens: None,
+            output_tokens: Some(line.eval_count),
+            stop,
+        };
+        Ok(Step::Done(text, usage))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(parameters("1.5B"), Some(1_500_000_000));
+        assert_eq!(parameters("494.03M"), Some(494_030_000));
+        assert_eq!(parameters(""), None);
+        assert_eq!(parameters("µ"), None);
+    }
+}
