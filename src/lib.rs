@@ -71,3 +71,4 @@ pub mod route;
 pub mod server;
 pub mod session;
 pub mod syntax;
+pub mod task;

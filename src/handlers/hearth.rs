@@ -9,7 +9,9 @@ use super::CurrentSettings;
 use crate::{
     config::Layers,
     lsp::{ClientCaps, Outbox},
+    model,
     session::{Encoding, Session, task::OwnedTask},
+    task::Desk,
 };
 
 /// One editor's server: what all handlers share, and the tasks that live as long as it does.
@@ -21,6 +23,9 @@ pub struct Hearth {
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
     client: OnceLock<ClientCaps>,
+    desk: OnceLock<Arc<Desk>>,
+    /// Tells the client how the model is.
+    pub(super) telling_status: Mutex<Option<OwnedTask>>,
     /// Asks the client for its settings; a newer question replaces the older one.
     pub(super) asking_settings: Mutex<Option<OwnedTask>>,
     /// Asks to be told of changed settings.
@@ -43,6 +48,8 @@ impl Hearth {
             outbox,
             gone,
             client: OnceLock::new(),
+            desk: OnceLock::new(),
+            telling_status: Mutex::default(),
             asking_settings: Mutex::default(),
             registering: Mutex::default(),
             #[cfg(unix)]
@@ -58,6 +65,24 @@ impl Hearth {
     /// What positions count on this connection.
     pub fn encoding(&self) -> Encoding {
         self.client().encoding
+    }
+
+    /// Where tasks are done; `None` before `initialize`.
+    pub fn desk(&self) -> Option<Arc<Desk>> {
+        self.desk.get().cloned()
+    }
+
+    /// Starts to look for a model and to load it.
+    pub(super) fn open_desk(&self) {
+        match model::Client::new() {
+            Ok(client) => {
+                let desk = Arc::new(Desk::open(client, self.settings.subscribe()));
+                keep(&self.telling_status, super::status::tell(&desk, self.outbox.clone()));
+                // The framework refuses a second `initialize`.
+                let _ = self.desk.set(desk);
+            }
+            Err(error) => tracing::error!(%error, "no connection to any model can be made"),
+        }
     }
 
     pub(super) fn met_client(&self, client: ClientCaps) {

@@ -41,6 +41,7 @@ impl LanguageServer for Hearth {
         if let Some(options) = params.initialization_options {
             self.settings.set(Layer::EditorStart, options);
         }
+        self.open_desk();
         Ok(InitializeResult {
             capabilities: capabilities(client),
             server_info: Some(ServerInfo {
@@ -78,6 +79,9 @@ impl LanguageServer for Hearth {
     }
 }
 
+/// Characters after which the popup is asked for, beside those of words.
+const TRIGGERS: [&str; 5] = [".", ":", "(", "=", "{"];
+
 /// The folders that the client has open, in its order.
 fn roots(params: &InitializeParams) -> Vec<PathBuf> {
     let folders = &params.workspace_folders_initialize_params.workspace_folders;
@@ -100,7 +104,10 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
         // Static: Neovim asks for nothing that was registered later.
         inline_completion_provider: Some(InlineCompletionProvider::Bool(true)),
         // A client with ghost text would show everything twice.
-        completion_provider: (!client.inline_completion).then(CompletionOptions::default),
+        completion_provider: (!client.inline_completion).then(|| CompletionOptions {
+            trigger_characters: Some(TRIGGERS.map(str::to_owned).to_vec()),
+            ..CompletionOptions::default()
+        }),
         execute_command_provider: Some(ExecuteCommandOptions {
             commands: vec![ACCEPTED.to_owned()],
             ..ExecuteCommandOptions::default()

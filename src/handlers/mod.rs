@@ -5,13 +5,16 @@
 //! that owns all it needs and is dropped when the client cancels. No handler knows a model or a
 //! socket, and none computes for long.
 
+pub mod completion;
 mod current_settings;
 pub mod documents;
 pub mod execute_command;
 mod hearth;
+pub mod inline_completion;
 pub mod lifecycle;
 #[cfg(unix)]
 mod parent;
+mod status;
 pub mod workspace;
 
 use futures::future::BoxFuture;

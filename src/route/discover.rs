@@ -56,6 +56,12 @@ pub struct Serving {
 }
 
 impl Serving {
+    /// Tokens of context to load the model with: the ceiling, or what it was trained for if that is
+    /// less. The same for every role, or the server loads the model again.
+    pub fn num_ctx(&self, ceiling: usize) -> usize {
+        self.model.trained_context.map_or(ceiling, |trained| trained.min(ceiling))
+    }
+
     /// Whether `other` is the same model in the same state of being loaded: nothing to do again.
     pub fn same_load(&self, other: &Self) -> bool {
         self.provider.endpoint() == other.provider.endpoint()

@@ -44,7 +44,7 @@ impl Default for Pace {
 /// What a model is loaded with; the same for every role, or the server loads it again.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// Tokens of context.
+    /// Tokens of context, at the most.
     pub num_ctx: usize,
     /// How long the server keeps it, in Ollama's notation.
     pub keep_alive: String,
@@ -228,9 +228,9 @@ impl Probing {
             serving.model.loaded == Some(false) && serving.provider.kind() == Kind::Ollama;
         if self.loading.is_none() && (is_new || unloaded) {
             let (provider, model) = (Arc::clone(&serving.provider), serving.model.name.clone());
-            let load = self.load.clone();
-            let done =
-                async move { provider.preload(&model, load.num_ctx, &load.keep_alive).await };
+            let num_ctx = serving.num_ctx(self.load.num_ctx);
+            let keep_alive = self.load.keep_alive.clone();
+            let done = async move { provider.preload(&model, num_ctx, &keep_alive).await };
             self.loading = Some(Loading { began: Instant::now(), done: done.boxed() });
         }
         let state = match serving.model.loaded {

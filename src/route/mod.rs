@@ -6,6 +6,8 @@
 
 pub mod discover;
 pub mod health;
+pub mod router;
 
 pub use discover::{Search, Seen, Serving};
 pub use health::{Health, Pace, Probe, State};
+pub use router::Router;

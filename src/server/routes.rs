@@ -15,7 +15,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tower_lsp::{ClientSocket, LspService, LspServiceBuilder};
 
 use super::{Connection, Options};
-use crate::handlers::{Hearth, Reply, documents, execute_command, workspace};
+use crate::handlers::{
+    Hearth, Reply, completion, documents, execute_command, inline_completion, workspace,
+};
 
 /// Hearth as a service, and the other end of its messages to the client.
 pub(super) fn service(
@@ -31,6 +33,8 @@ pub(super) fn service(
     .sync("textDocument/didClose", documents::did_close)
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
+    .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
+    .interactive("textDocument/completion", completion::completion)
     .interactive("workspace/executeCommand", execute_command::execute_command)
     .0
     .finish()
