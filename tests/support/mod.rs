@@ -1,0 +1,4 @@
+//! What the tests have in common.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+pub mod fake_model;
