@@ -194,9 +194,9 @@ mod tests {
         assert_eq!(truncated(&guessed, &usage(None), Some(8192)), None);
         assert_eq!(truncated(&guessed, &usage(Some(3500)), Some(8192)), None);
         counter.learn(&text, 3501);
-        let counted = seal().expect("it fits");
-        assert_eq!(truncated(&counted, &usage(Some(3498)), Some(8192)), None);
-        let cut = truncated(&counted, &usage(Some(2050)), Some(8192));
+        let known = seal().expect("it fits");
+        assert_eq!(truncated(&known, &usage(Some(3498)), Some(8192)), None);
+        let cut = truncated(&known, &usage(Some(2050)), Some(8192));
         expect![[r#"
             Some(
                 "the server evaluated 2050 tokens of a prompt of at least 3326: it cut the prompt without saying so. Load the model with a context of 8192 tokens",

@@ -258,7 +258,7 @@ pub fn mend(text: &str) -> Cow<'_, str> {
     })
 }
 
-fn edit<'a>(text: &'a str, write: impl Fn(&mut String, &str)) -> Cow<'a, str> {
+fn edit(text: &str, write: impl Fn(&mut String, &str)) -> Cow<'_, str> {
     let mut edited = String::new();
     let mut done = 0;
     for Spelled { start, len, .. } in spelled(text) {

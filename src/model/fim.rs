@@ -68,7 +68,7 @@ pub const STARCODER2: FimTokens = FimTokens {
     stop: &["<|endoftext|>", "<file_sep>", "<fim_pad>", "<repo_name>"],
 };
 
-/// Source: the `StarCoder` model card, "Fill-in-the-middle". It was trained on single files.
+/// Source: the StarCoder model card, "Fill-in-the-middle". It was trained on single files.
 pub const STARCODER: FimTokens = FimTokens {
     family: "starcoder",
     prefix: "<fim_prefix>",
@@ -103,7 +103,7 @@ pub const CODELLAMA: FimTokens = FimTokens {
     stop: &["<EOT>", "</s>"],
 };
 
-/// Source: the `CodeGemma` model card, "Inputs and outputs", and its report, §2.3.
+/// Source: the CodeGemma model card, "Inputs and outputs", and its report, §2.3.
 pub const CODEGEMMA: FimTokens = FimTokens {
     family: "codegemma",
     prefix: "<|fim_prefix|>",
@@ -456,13 +456,12 @@ mod tests {
             ("llama3:8b-text", Some("llama"), Some("{{ .System }}".into())),
             ("hearth-60m-v1", Some("qwen2"), None),
         ];
-        let table: String = rows
-            .iter()
-            .map(|(name, architecture, template)| {
-                format!("{name}: {}\n", mode(name, *architecture, template.as_deref()))
-            })
-            .collect();
-        expect![[r#"
+        let mut table = String::new();
+        for (name, architecture, template) in rows {
+            let mode = mode(name, architecture, template.as_deref());
+            table.extend([name, ": ", &mode, "\n"]);
+        }
+        expect![[r"
             qwen2.5-coder:1.5b-base: fill-in-the-middle (qwen-coder)
             Qwen/Qwen2.5-Coder-7B-Instruct: fill-in-the-middle (qwen-coder)
             Qwen3-Coder-30B-A3B-Instruct-Q4_K_M.gguf: fill-in-the-middle (qwen-coder)
@@ -491,7 +490,7 @@ mod tests {
             gpt2: prefix only: this model cannot fill in the middle
             llama3:8b-text: prefix only: this model cannot fill in the middle
             hearth-60m-v1: fill-in-the-middle (qwen-coder)
-        "#]]
+        "]]
         .assert_eq(&table);
     }
 

@@ -52,8 +52,8 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             look: Duration::from_secs(2),
-            first_byte: Duration::from_secs(300),
-            idle: Duration::from_secs(60),
+            first_byte: Duration::from_mins(5),
+            idle: Duration::from_mins(1),
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -32,8 +32,10 @@ const MAX_SPELLED: usize = 1024;
 pub struct LlamaServer {
     endpoint: Endpoint,
     /// Ids of the characters of spelled control tokens, by model and text.
-    spelled: Mutex<HashMap<(String, String), Arc<[u32]>>>,
+    spelled: Mutex<SpelledIds>,
 }
+
+type SpelledIds = HashMap<(String, String), Arc<[u32]>>;
 
 impl LlamaServer {
     pub fn new(endpoint: Endpoint) -> Self {
@@ -143,7 +145,7 @@ impl LlamaServer {
         self.endpoint.ask("/tokenize", &request, model, "a list of tokens").await
     }
 
-    fn spelled(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Arc<[u32]>>> {
+    fn spelled(&self) -> MutexGuard<'_, SpelledIds> {
         self.spelled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -200,10 +202,10 @@ fn facts(model: &Model, props: Option<&Props>) -> ModelFacts {
         loaded: props.map(|props| !props.is_sleeping),
         context: settings
             .and_then(|settings| settings.n_ctx)
-            .or_else(|| meta.and_then(|meta| meta.n_ctx))
+            .or_else(|| meta.and_then(|meta| meta.context))
             .filter(|context| *context > 0),
-        trained_context: meta.and_then(|meta| meta.n_ctx_train),
-        parameters: meta.and_then(|meta| meta.n_params),
+        trained_context: meta.and_then(|meta| meta.trained_context),
+        parameters: meta.and_then(|meta| meta.parameters),
         quantization: props.and_then(|props| props.model_ftype.clone()),
         architecture: None,
         inserts: None,
@@ -305,12 +307,12 @@ struct Model {
 
 #[derive(Deserialize)]
 struct Meta {
-    #[serde(default)]
-    n_ctx: Option<usize>,
-    #[serde(default)]
-    n_ctx_train: Option<usize>,
-    #[serde(default)]
-    n_params: Option<u64>,
+    #[serde(default, rename = "n_ctx")]
+    context: Option<usize>,
+    #[serde(default, rename = "n_ctx_train")]
+    trained_context: Option<usize>,
+    #[serde(default, rename = "n_params")]
+    parameters: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -143,7 +143,8 @@ pub struct Usage {
     pub stop: Stop,
 }
 
-/// Text as it is generated. Dropping it closes the connection, which stops the model.
+/// Text as it is generated. Dropping it closes the connection, which stops the model; reading it to
+/// its end, past [`Event::Done`], leaves the connection to the next request.
 pub type Events = BoxStream<'static, Result<Event, ModelError>>;
 
 /// The provider that speaks `kind` with the server at `endpoint`. Connects to nothing.

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
@@ -152,7 +152,7 @@ impl Ollama {
         Ok(())
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -203,7 +203,7 @@ impl Provider for Ollama {
 }
 
 /// Models of ollama.com, by Ollama's own rule for their names.
-fn named_relayed(name: &str) -> bool {
+pub(super) fn named_relayed(name: &str) -> bool {
     name.ends_with(":cloud") || name.ends_with("-cloud")
 }
 

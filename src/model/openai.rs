@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use super::{
     Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Sighting, Stop, Usage,
     filter::Filter,
-    ollama::Message,
+    ollama::{Message, named_relayed},
     render,
     sse::Sse,
     stream::{Fault, MAX_MESSAGE, Step, Wire, events},
@@ -51,6 +51,7 @@ impl OpenAi {
                 trained_context: studio.max_context_length,
                 quantization: studio.quantization,
                 architecture: studio.arch,
+                relayed: named_relayed(&model.id),
                 name: model.id,
                 ..ModelFacts::default()
             })
@@ -58,7 +59,17 @@ impl OpenAi {
         Ok(Sighting { kind: Kind::OpenAi, version: None, slots: None, models: models.collect() })
     }
 
+    /// Ollama speaks this format too, and relays.
+    fn refuse_relayed(&self, model: &str) -> Result<(), ModelError> {
+        if named_relayed(model) {
+            let endpoint = self.endpoint.as_str().to_owned();
+            return Err(ModelError::Relayed { endpoint, model: model.to_owned() });
+        }
+        Ok(())
+    }
+
     async fn start(&self, job: Job) -> Result<Events, ModelError> {
+        self.refuse_relayed(&job.model)?;
         let text = render::text(job.prompt.segments());
         match job.prompt.form() {
             Form::Raw => {
@@ -105,6 +116,7 @@ impl Provider for OpenAi {
     ) -> BoxFuture<'_, Result<(), ModelError>> {
         let model = model.to_owned();
         async move {
+            self.refuse_relayed(&model)?;
             let request = Completion {
                 model: &model,
                 prompt: " ",

@@ -106,10 +106,11 @@ mod tests {
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {
             let end = if crlf { "\r\n" } else { "\n" };
-            let stream: String = events
-                .iter()
-                .map(|event| format!(":{comment}{end}data: {event}{end}{end}"))
-                .collect();
+            let events: Vec<String> = events;
+            let mut stream = String::new();
+            for event in &events {
+                stream.extend([":", &comment, end, "data: ", event, end, end]);
+            }
             let got = collect(Sse::new(64), pieces(stream.as_bytes(), &cuts));
             prop_assert_eq!(got, Ok(events));
         }

@@ -3,15 +3,18 @@
 //! Bytes are split into messages ([`Split`]), messages are read by the server's format ([`Wire`]),
 //! text goes through the [`Filter`]. Dropping the stream drops the connection with it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{StreamExt, stream};
 
 use super::{Event, Events, ModelError, Stop, Usage, filter::Filter, http::Body};
 
 /// The largest message that is read. The longest honest one is the last event of an old
 /// llama-server, which repeats the prompt.
 pub(super) const MAX_MESSAGE: usize = 4 << 20;
+
+/// How long the end of a response may take to follow its last message. Both are written at once.
+const ENDING: Duration = Duration::from_millis(20);
 
 /// A message grew beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +74,8 @@ pub(super) fn events(
     wire: impl Wire + 'static,
     filter: Filter,
 ) -> Events {
-    let running = Running { body, split, wire, filter, ready: VecDeque::new(), over: false };
+    let running =
+        Running { body, split, wire, filter, ready: VecDeque::new(), over: false, complete: false };
     stream::unfold(running, |mut running| async move {
         let event = running.next().await?;
         Some((event, running))
@@ -86,6 +90,8 @@ struct Running<S, W> {
     filter: Filter,
     ready: VecDeque<Result<Event, ModelError>>,
     over: bool,
+    /// The server has said its last message: nothing but the end of the response follows.
+    complete: bool,
 }
 
 impl<S: Split, W: Wire> Running<S, W> {
@@ -95,6 +101,7 @@ impl<S: Split, W: Wire> Running<S, W> {
                 return Some(event);
             }
             if self.over {
+                self.keep_connection().await;
                 return None;
             }
             match self.body.chunk().await {
@@ -105,10 +112,14 @@ impl<S: Split, W: Wire> Running<S, W> {
                 Ok(None) => self.end(),
                 Err(error) => self.fail(error),
             }
-            if self.over {
-                // Reading to the very end, where it is there already, keeps the connection.
-                let _ = self.body.chunk().now_or_never();
-            }
+        }
+    }
+
+    /// Reads to the very end of the response, which leaves the connection to the next request.
+    async fn keep_connection(&mut self) {
+        if std::mem::take(&mut self.complete) {
+            let end = async { while let Ok(Some(_)) = self.body.chunk().await {} };
+            let _ = tokio::time::timeout(ENDING, end).await;
         }
     }
 
@@ -131,6 +142,7 @@ impl<S: Split, W: Wire> Running<S, W> {
             Ok(Step::Text(text)) => self.show(&text),
             Ok(Step::Done(text, usage)) => {
                 self.show(&text);
+                self.complete = !self.over;
                 self.finish(usage);
             }
             Err(Fault::Malformed(error)) if whole => {
