@@ -293,26 +293,34 @@ async fn an_editor_without_ghost_text_is_offered_the_list() {
     check_capabilities(
         setup,
         expect![[r#"
-        {
-          "completionProvider": {},
-          "executeCommandProvider": {
-            "commands": [
-              "hearth.accepted"
-            ]
-          },
-          "inlineCompletionProvider": true,
-          "positionEncoding": "utf-16",
-          "textDocumentSync": {
-            "change": 2,
-            "openClose": true
-          },
-          "workspace": {
-            "workspaceFolders": {
-              "changeNotifications": true,
-              "supported": true
-            }
-          }
-        }"#]],
+            {
+              "completionProvider": {
+                "triggerCharacters": [
+                  ".",
+                  ":",
+                  "(",
+                  "=",
+                  "{"
+                ]
+              },
+              "executeCommandProvider": {
+                "commands": [
+                  "hearth.accepted"
+                ]
+              },
+              "inlineCompletionProvider": true,
+              "positionEncoding": "utf-16",
+              "textDocumentSync": {
+                "change": 2,
+                "openClose": true
+              },
+              "workspace": {
+                "workspaceFolders": {
+                  "changeNotifications": true,
+                  "supported": true
+                }
+              }
+            }"#]],
     )
     .await;
 }

@@ -45,9 +45,12 @@ impl Gate {
 
 impl Parsed {
     fn of(place: &Place<'_>) -> Option<Self> {
-        let (tree, language) = (place.tree?, place.language?);
-        let item = borders::enclosing(tree, language, place.offset, LARGEST_ITEM)
+        let language = place.language?;
+        let item = place
+            .tree
+            .and_then(|tree| borders::enclosing(tree, language, place.offset, LARGEST_ITEM))
             .filter(|item| item.contains(&place.offset) || item.end == place.offset)
+            // Not parsed yet, or nothing of a checkable size around the cursor.
             .unwrap_or_else(|| lines_around(place.text, place.offset));
         let end = item.end.min(place.text.len_bytes());
         let text = |from: usize, to: usize| {
@@ -112,8 +115,11 @@ fn point(text: &str, byte: usize) -> Point {
     Point::new(row, byte - line)
 }
 
-/// The lines close around the cursor, for a place that no item of a checkable size surrounds.
+/// The whole of a short text, else the lines close around the cursor.
 fn lines_around(text: &Rope, offset: usize) -> std::ops::Range<usize> {
+    if text.len_bytes() <= LARGEST_ITEM {
+        return 0..text.len_bytes();
+    }
     let line = text.byte_to_line(offset);
     let start = text.line_to_byte(line.saturating_sub(20));
     let end = text.line_to_byte((line + 20).min(text.len_lines()));

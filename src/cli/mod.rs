@@ -12,7 +12,12 @@ use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::config::{Layers, Settings};
 
@@ -83,12 +88,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Sends the log to stderr, at the level that `HEARTH_LOG` names (`warn` where it names none).
+///
+/// Of what Hearth is built on, warnings alone: at lower levels the framework logs whole messages,
+/// source text among them.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in config and cli")]
 fn log_to_stderr() {
     let level = std::env::var("HEARTH_LOG").ok().and_then(|level| level.parse().ok());
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_max_level(level.unwrap_or(LevelFilter::WARN))
-        .init();
+    let ours = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("hearth", level.unwrap_or(LevelFilter::WARN));
+    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(stderr.with_filter(ours)).init();
 }

@@ -179,6 +179,7 @@ impl Document {
     /// Ends the running parse.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        self.owner.stop();
     }
 
     fn begin_parse(&self) -> Option<(&'static Language, Rope, Option<Tree>)> {
