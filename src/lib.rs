@@ -1,6 +1,74 @@
 //! Hearth: a local-first AI language server.
+//!
+//! # The way of a keystroke
+//!
+//! ```text
+//! editor ──► server ──► handlers ──► task::complete ──► route ──► context ──► model ──► socket
+//!              │           │              │           who, window,   │
+//!           lsp types   session         check          tokenizer   syntax
+//! ```
+//!
+//! and back the same way: stream → early stop → fit to show → item. No room is entered twice.
+//!
+//! # Rooms
+//!
+//! | room | knows | does not know |
+//! |---|---|---|
+//! | [`cli`] | arguments, exit codes, printing | how anything is done |
+//! | [`server`] | the transport, order of receipt, lifecycle | what a completion is |
+//! | [`handlers`] | one LSP method each: snapshot in, result out | models, sockets |
+//! | [`lsp`] | client capabilities, our extensions, conversions | everything else |
+//! | [`task`] | what a user asks for | providers, protocol |
+//! | [`check`] | whether a text is fit to show | models |
+//! | [`route`] | who answers, and why; discovery, health | wire formats |
+//! | [`context`] | the window, the prompt, its layout | providers |
+//! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
+//! | [`session`] | open documents, the owner of each one's generation | how models are asked |
+//! | [`syntax`] | languages, trees, borders, extents | the workspace |
+//! | [`config`] | settings | everything above |
+//!
+//! Imports run downwards: cli, server → handlers → task → route, check → context → model → session,
+//! syntax → config. `lsp` is used by server and handlers alone.
+//!
+//! # Invariants
+//!
+//! Each with the tests that hold it. Numbers are never given twice.
+//!
+//! 1. Protocol types stay in [`lsp`], [`handlers`] and [`server`]; a user of the library can complete
+//!    code without an editor. (`tests/house.rs`; `hearth complete` is such a user.)
+//! 2. A notification mutates before any `.await`; a request takes its snapshot first. No CPU work on
+//!    the read loop. (`tests/server.rs`, order over 10,000 edits.)
+//! 3. *Reserved for clouds: there is none yet, and the one HTTP client connects to loopback alone.*
+//!    (`tests/providers.rs`.)
+//! 5. A task never names a provider; the choice carries its reason. (`tests/house.rs`,
+//!    `tests/routing.rs`.)
+//! 6. A prompt can only be built through a [`model::Budget`]; it can't overflow. (The constructor is
+//!    private; `tests/prompt.rs`.)
+//! 7. Nothing that a repository contains sets an endpoint, a key or a command. (`config::tests`.)
+//! 8. What a model writes is inserted at the cursor and nowhere else. (`tests/inline_completion.rs`.)
+//! 9. What is shown adds no syntax error. (`tests/fit.rs`.)
+//! 10. Every request is answered exactly once; every task dies with its owner. (`tests/server.rs`,
+//!     `tests/inline_completion.rs`.)
+//! 11. stdout belongs to the protocol; code and prompts stay out of logs and off the disk.
+//!     (`tests/inline_completion.rs`.)
+//! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
+//!
+//! # Why these foundations
+//!
+//! tower-lsp(-server) runs handlers out of order as soon as they wait; [`server`] wraps it in a layer
+//! that polls each handler once at receipt, so that everything before its first `.await` happens in
+//! the order the editor sent it. What is left of the work is input and output, and cancelling it is
+//! dropping a future, which drops the connection, which stops the model.
 
+pub mod check;
+pub mod cli;
+pub mod config;
 pub mod context;
+pub mod handlers;
+pub mod lsp;
 pub mod model;
+pub mod route;
+pub mod server;
 pub mod session;
 pub mod syntax;
+pub mod task;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `hearth` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hearth::cli::run()
+}

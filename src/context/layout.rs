@@ -51,9 +51,10 @@ pub enum Order {
 /// Lays a situation out with the tokens of a model family.
 ///
 /// A family without file tokens was trained on single files: for it the definitions' text, without
-/// headers, is the start of the prefix.
+/// headers, is the start of the prefix. The begun line is a piece of its own in either order: it
+/// alone changes with a key, so the count of what stands before it is kept.
 pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> Vec<Segment> {
-    let mut segments = Vec::with_capacity(8 + 2 * situation.definitions.len());
+    let mut segments = Vec::with_capacity(9 + 2 * situation.definitions.len());
     let mut prefix = vec![Segment::control(tokens.prefix)];
     let mut header: Option<&str> = None;
     for definition in situation.definitions {
@@ -71,11 +72,11 @@ pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> V
         segments.push(Segment::control(sep));
         segments.push(Segment::text(format!("{}\n", situation.path)));
     }
-    let (before, begun) = match order {
-        Order::Plain => (format!("{}{}", situation.prefix, situation.begun), ""),
-        Order::Begun => (situation.prefix.to_owned(), situation.begun),
+    let (before, middle) = match order {
+        Order::Plain => (situation.begun, ""),
+        Order::Begun => ("", situation.begun),
     };
-    prefix.push(Segment::text(before));
+    prefix.extend([Segment::text(situation.prefix), Segment::text(before)]);
     let suffix = [Segment::control(tokens.suffix), Segment::text(situation.suffix)];
     if tokens.suffix_first {
         segments.extend(suffix);
@@ -85,7 +86,7 @@ pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> V
         segments.extend(suffix);
     }
     segments.push(Segment::control(tokens.middle));
-    segments.push(Segment::text(begun));
+    segments.push(Segment::text(middle));
     segments.retain(|segment| !segment.as_str().is_empty());
     segments
 }

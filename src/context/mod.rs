@@ -1,3 +1,5 @@
-//! What the model sees.
+//! What the model sees: the window around the cursor, laid out as a prompt that fits.
 
 pub mod layout;
+pub mod prompt;
+pub mod window;

@@ -44,6 +44,17 @@ pub enum Kind {
     OpenAi,
 }
 
+impl fmt::Display for Kind {
+    /// As the settings spell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ollama => "ollama",
+            Self::LlamaServer => "llama-server",
+            Self::OpenAi => "openai",
+        })
+    }
+}
+
 /// What a server says of one model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ModelFacts {

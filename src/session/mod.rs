@@ -1,6 +1,27 @@
 //! Open documents and what is going on in them. Knows text and time, not how models are asked.
+//!
+//! The read loop of the server is the only one that opens, changes and closes; everybody else works
+//! on a [`Snapshot`]. Nothing here parses on the caller's thread.
 
+pub mod document;
+mod hold;
 pub mod owner;
+pub mod position;
+pub mod snapshot;
+pub mod task;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use dashmap::DashMap;
+
+pub use document::{Change, Document, Opened};
+pub use hold::{Hold, HoldCell};
+pub use owner::Owner;
+pub use position::{Encoding, Point};
+pub use snapshot::Snapshot;
 
 /// One edit of a document's text, in bytes of the text before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,4 +30,123 @@ pub struct ByteEdit {
     pub old_end: usize,
     /// End of the inserted text, in bytes of the text after the edit.
     pub new_end: usize,
+}
+
+/// The open documents of one editor, by their URIs as the editor spells them.
+#[derive(Debug, Default)]
+pub struct Session {
+    documents: DashMap<Arc<str>, Arc<Document>>,
+    roots: RwLock<Vec<PathBuf>>,
+}
+
+impl Session {
+    /// Opens a document; one that is already open is replaced. Needs a tokio runtime.
+    pub fn open(&self, opened: Opened) {
+        let uri = opened.uri.clone();
+        let relative_path = self.relative_path(opened.path.as_deref(), &uri);
+        let document = Arc::new(Document::new(opened, relative_path));
+        Self::parse_in_background(&document);
+        if let Some(before) = self.documents.insert(uri.clone(), document) {
+            tracing::warn!(%uri, "opened although it is open: taking the new text");
+            before.close();
+        }
+    }
+
+    /// Applies `changes` in order. A document that was never opened is ignored with a warning.
+    /// Needs a tokio runtime.
+    pub fn change(&self, uri: &str, version: i32, changes: Vec<Change>, encoding: Encoding) {
+        let Some(document) = self.document(uri) else {
+            tracing::warn!(uri, "changed although it is not open: ignored");
+            return;
+        };
+        if document.apply(version, changes, encoding) {
+            Self::parse_in_background(&document);
+        }
+    }
+
+    /// Forgets a document. Its running parse stops; snapshots stay valid.
+    pub fn close(&self, uri: &str) {
+        let Some((_, document)) = self.documents.remove(uri) else {
+            tracing::warn!(uri, "closed although it is not open: ignored");
+            return;
+        };
+        document.close();
+    }
+
+    pub fn document(&self, uri: &str) -> Option<Arc<Document>> {
+        self.documents.get(uri).map(|document| Arc::clone(&document))
+    }
+
+    /// What `uri` is right now; `None` when it is not open.
+    pub fn snapshot(&self, uri: &str) -> Option<Snapshot> {
+        Some(self.document(uri)?.snapshot())
+    }
+
+    /// The folders that the editor has open.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        self.roots.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the folders that the editor has open, and the relative paths with them.
+    pub fn change_roots(&self, change: impl FnOnce(&mut Vec<PathBuf>)) {
+        change(&mut self.roots.write().unwrap_or_else(PoisonError::into_inner));
+        for document in &self.documents {
+            let path = self.relative_path(document.path(), document.uri());
+            document.set_relative_path(path);
+        }
+    }
+
+    /// `path` from the innermost root that contains it, with `/`; the file's name without a root.
+    fn relative_path(&self, path: Option<&Path>, uri: &str) -> Arc<str> {
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = path else {
+            return uri.rsplit(['/', ':']).next().unwrap_or(uri).into();
+        };
+        let shortest = roots
+            .iter()
+            .filter_map(|root| path.strip_prefix(root).ok())
+            .min_by_key(|relative| relative.as_os_str().len())
+            .or_else(|| path.file_name().map(Path::new))
+            .unwrap_or(path);
+        let parts: Vec<_> =
+            shortest.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+        parts.join("/").into()
+    }
+
+    fn parse_in_background(document: &Arc<Document>) {
+        let document = Arc::clone(document);
+        tokio::task::spawn_blocking(move || document.reparse());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for document in &self.documents {
+            document.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(roots: &[&str], path: &str) -> String {
+        let session = Session::default();
+        session.change_roots(|all| all.extend(roots.iter().map(PathBuf::from)));
+        session.relative_path(Some(Path::new(path)), "file:///not-looked-at").to_string()
+    }
+
+    #[test]
+    fn the_innermost_root_counts() {
+        assert_eq!(paths(&["/w", "/w/member", "/other"], "/w/member/src/lib.rs"), "src/lib.rs");
+        assert_eq!(paths(&["/w/member", "/w"], "/w/src/lib.rs"), "src/lib.rs");
+        assert_eq!(paths(&["/w"], "/workspace/lib.rs"), "lib.rs", "a name is no folder");
+        assert_eq!(paths(&[], "/w/src/lib.rs"), "lib.rs");
+    }
+
+    #[test]
+    fn a_buffer_without_a_file_has_a_name() {
+        assert_eq!(&*Session::default().relative_path(None, "untitled:Untitled-1"), "Untitled-1");
+    }
 }

@@ -17,11 +17,46 @@ pub struct Language {
     /// File name extensions, without the dot.
     pub extensions: &'static [&'static str],
     grammar: fn() -> tree_sitter::Language,
+    /// Node kinds that stand for themselves: a window may be cut before them, and a suggestion is
+    /// checked within one.
+    items: &'static [&'static str],
+    /// Node kinds whose children stand on their own lines: statements, members, variants.
+    bodies: &'static [&'static str],
 }
 
 /// Every language with a grammar.
-pub static LANGUAGES: &[Language] =
-    &[Language { id: "rust", extensions: &["rs"], grammar: || tree_sitter_rust::LANGUAGE.into() }];
+pub static LANGUAGES: &[Language] = &[Language {
+    id: "rust",
+    extensions: &["rs"],
+    grammar: || tree_sitter_rust::LANGUAGE.into(),
+    items: &[
+        "associated_type",
+        "const_item",
+        "enum_item",
+        "extern_crate_declaration",
+        "foreign_mod_item",
+        "function_item",
+        "function_signature_item",
+        "impl_item",
+        "macro_definition",
+        "mod_item",
+        "static_item",
+        "struct_item",
+        "trait_item",
+        "type_item",
+        "union_item",
+        "use_declaration",
+    ],
+    bodies: &[
+        "block",
+        "declaration_list",
+        "enum_variant_list",
+        "field_declaration_list",
+        "field_initializer_list",
+        "match_block",
+        "source_file",
+    ],
+}];
 
 impl Language {
     /// The row for an editor's language identifier.
@@ -33,6 +68,16 @@ impl Language {
     pub fn by_path(path: &Path) -> Option<&'static Self> {
         let extension = path.extension()?.to_str()?;
         LANGUAGES.iter().find(|language| language.extensions.contains(&extension))
+    }
+
+    /// Whether a node of this kind stands for itself.
+    pub fn is_item(&self, kind: &str) -> bool {
+        self.items.contains(&kind)
+    }
+
+    /// Whether the children of a node of this kind stand on their own lines.
+    pub fn is_body(&self, kind: &str) -> bool {
+        self.bodies.contains(&kind)
     }
 
     /// The grammar itself.
@@ -65,5 +110,30 @@ impl Language {
             old,
             Some(ParseOptions::new().progress_callback(&mut progress)),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_names_kinds_of_its_grammar() {
+        for language in LANGUAGES {
+            let grammar = language.grammar();
+            for kind in language.items.iter().chain(language.bodies) {
+                assert_ne!(grammar.id_for_node_kind(kind, true), 0, "{}: {kind}", language.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cancelled_parse_gives_nothing() {
+        let language = Language::by_id("rust").expect("a row");
+        let text = Rope::from_str(&"fn a() {}\n".repeat(50_000));
+        assert!(language.parse(&text, None, &AtomicBool::new(true)).is_none());
+        assert!(
+            language.parse(&Rope::from_str("fn a() {}"), None, &AtomicBool::new(false)).is_some()
+        );
     }
 }

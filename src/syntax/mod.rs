@@ -1,5 +1,10 @@
-//! Trees of source text: languages, item borders, extents. Knows tree-sitter, not the workspace.
+//! Trees of source text: languages, borders, errors, extents. Knows tree-sitter, not the workspace.
 
+pub mod borders;
+pub mod errors;
+pub mod extent;
 pub mod language;
+pub mod lexer;
 
+pub use extent::{Extent, Judge};
 pub use language::Language;

@@ -1,0 +1,26 @@
+---@brief
+---
+--- Hearth completes code with a model on your own machine.
+---
+--- Put this file on the runtime path as `lsp/hearth.lua`, then:
+---
+--- ```lua
+--- vim.lsp.enable('hearth')
+--- vim.lsp.inline_completion.enable()  -- ghost text; Neovim 0.12 or later
+--- vim.keymap.set('i', '<Tab>', function()
+---   if not vim.lsp.inline_completion.get() then
+---     return '<Tab>'
+---   end
+--- end, { expr = true, desc = 'Accept the suggestion' })
+--- ```
+---
+--- Settings (docs/settings.md) that decide where code is sent go into `init_options`, all others
+--- into `settings.hearth` or into `~/.config/hearth/config.toml`.
+
+---@type vim.lsp.Config
+return {
+  cmd = { 'hearth', 'serve', '--stdio' },
+  root_markers = { '.git', 'Cargo.toml', 'package.json', 'pyproject.toml', 'go.mod' },
+  workspace_required = false,
+  settings = { hearth = {} },
+}

@@ -1,0 +1,210 @@
+//! Fit to show: what a model wrote becomes what a user sees, or a reason why not. Every filter
+//! between the two stands here.
+
+use ropey::Rope;
+use tree_sitter::Tree;
+
+use super::Gate;
+use crate::syntax::{Extent, Language, lexer::Brackets};
+
+/// Where a suggestion is to stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub text: &'a Rope,
+    /// The last tree, shifted by the edits since.
+    pub tree: Option<&'a Tree>,
+    pub language: Option<&'static Language>,
+    /// The cursor, in bytes.
+    pub offset: usize,
+    pub extent: Extent,
+}
+
+/// Why a text is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error("the model had nothing to add")]
+    Empty,
+    #[error("the model repeated the line below")]
+    RepeatsBelow,
+    #[error("the model repeated the line above")]
+    RepeatsAbove,
+    #[error("the model repeated itself")]
+    Degenerate,
+    #[error("the suggestion would have added a syntax error")]
+    SyntaxError,
+}
+
+/// Makes `raw` fit to be inserted at `place`, what stands after the cursor staying where it is.
+pub fn fit(raw: &str, place: &Place<'_>, gate: &Gate) -> Result<String, Unfit> {
+    let around = Around::of(place);
+    let text = raw.replace("\r\n", "\n");
+    let text = unfenced(&text);
+    let text = around.without_typed_indent(text);
+    let text = around.without_rest(text);
+    let text = around.without_lines_below(text).trim_end();
+    if text.trim().is_empty() {
+        return Err(Unfit::Empty);
+    }
+    around.repeats(text)?;
+    if degenerate(text) {
+        return Err(Unfit::Degenerate);
+    }
+    let text = around.in_the_files_manner(text);
+    if gate.admits(&text) { Ok(text) } else { Err(Unfit::SyntaxError) }
+}
+
+/// The lines around a cursor, without their line breaks.
+struct Around {
+    /// Of the cursor's line, what stands before the cursor.
+    begun: String,
+    /// And what stands after it.
+    rest: String,
+    above: String,
+    below: Vec<String>,
+    tabs: bool,
+    crlf: bool,
+    block: bool,
+}
+
+/// Lines below the cursor that a suggestion is compared with.
+const LINES_BELOW: usize = 8;
+
+impl Around {
+    fn of(place: &Place<'_>) -> Self {
+        let text = place.text;
+        let line_idx = text.byte_to_line(place.offset);
+        let line = text.line(line_idx).to_string();
+        let cut = place.offset - text.line_to_byte(line_idx);
+        let bare = |line: &str| line.trim_end_matches(['\n', '\r']).to_owned();
+        let lines =
+            |from: usize| (from..text.len_lines()).map(|idx| bare(&text.line(idx).to_string()));
+        let near = line_idx.saturating_sub(200);
+        Self {
+            begun: line.get(..cut).unwrap_or(&line).to_owned(),
+            rest: bare(line.get(cut..).unwrap_or_default()),
+            above: (near..line_idx)
+                .rev()
+                .map(|idx| bare(&text.line(idx).to_string()))
+                .find(|line| !line.trim().is_empty())
+                .unwrap_or_default(),
+            below: lines(line_idx + 1)
+                .filter(|line| !line.trim().is_empty())
+                .take(LINES_BELOW)
+                .collect(),
+            tabs: lines(near).take(400).any(|line| line.starts_with('\t')),
+            crlf: line.ends_with("\r\n")
+                || (line_idx > 0 && text.line(line_idx - 1).to_string().ends_with("\r\n")),
+            block: place.extent.is_block(),
+        }
+    }
+
+    /// On a line that holds nothing but indentation the model may write it once more.
+    fn without_typed_indent<'t>(&self, text: &'t str) -> &'t str {
+        if self.begun.trim().is_empty() {
+            let text = text.trim_start_matches('\n');
+            return text.strip_prefix(self.begun.as_str()).unwrap_or(text);
+        }
+        if self.begun.ends_with([' ', '\t']) { text.trim_start_matches([' ', '\t']) } else { text }
+    }
+
+    /// What the model wrote of the rest of the line is there already.
+    fn without_rest<'t>(&self, text: &'t str) -> &'t str {
+        let rest = self.rest.trim_end();
+        if rest.trim_start().is_empty() {
+            return text;
+        }
+        let text = text.split('\n').next().unwrap_or_default();
+        let overlap = (1..=rest.len().min(text.len()))
+            .rev()
+            .filter(|len| rest.is_char_boundary(*len))
+            .find(|len| text.ends_with(&rest[..*len]));
+        if let Some(overlap) = overlap {
+            return &text[..text.len() - overlap];
+        }
+        // The closing bracket that an editor has put behind the cursor ends the suggestion.
+        let mut brackets = Brackets::default();
+        let unopened = text.bytes().position(|byte| brackets.push(byte).is_some());
+        match unopened {
+            Some(at) if rest.trim_start().as_bytes().first() == text.as_bytes().get(at) => {
+                &text[..at]
+            }
+            _ => text,
+        }
+    }
+
+    /// Last lines that stand below the cursor already.
+    fn without_lines_below<'t>(&self, text: &'t str) -> &'t str {
+        let lines: Vec<&str> = text.lines().collect();
+        let most = self.below.len().min(lines.len().saturating_sub(1));
+        let same = (1..=most).rev().find(|count| {
+            let tail = &lines[lines.len() - count..];
+            let telling = tail.iter().any(|line| line.contains(char::is_alphanumeric));
+            telling && tail.iter().zip(&self.below).all(|(a, b)| a.trim() == b.trim())
+        });
+        let Some(same) = same else { return text };
+        let kept: usize = lines[..lines.len() - same].iter().map(|line| line.len() + 1).sum();
+        text.get(..kept).unwrap_or(text)
+    }
+
+    fn repeats(&self, text: &str) -> Result<(), Unfit> {
+        let first = text.trim_start_matches('\n').lines().next().unwrap_or_default();
+        let line = format!("{}{first}{}", self.begun, self.rest);
+        let line = line.trim();
+        let telling = |line: &str| line.chars().filter(|c| c.is_alphanumeric()).count() >= 3;
+        if !telling(line) {
+            return Ok(());
+        }
+        if self.below.first().is_some_and(|below| below.trim() == line) {
+            return Err(Unfit::RepeatsBelow);
+        }
+        if !self.block && self.above.trim() == line {
+            return Err(Unfit::RepeatsAbove);
+        }
+        Ok(())
+    }
+
+    /// Indentation and line breaks as the file has them.
+    fn in_the_files_manner(&self, text: &str) -> String {
+        let mut lines = text.split('\n');
+        let mut all = lines.next().unwrap_or_default().to_owned();
+        for line in lines {
+            let code = line.trim_start_matches([' ', '\t']);
+            let indent = &line[..line.len() - code.len()];
+            all.push_str(if self.crlf { "\r\n" } else { "\n" });
+            all.push_str(&if self.tabs {
+                indent.replace("    ", "\t")
+            } else {
+                indent.replace('\t', "    ")
+            });
+            all.push_str(code);
+        }
+        all
+    }
+}
+
+/// An instruct model's answer without the fence that it put around it.
+fn unfenced(text: &str) -> &str {
+    let Some(fenced) = text.trim_start().strip_prefix("```") else { return text };
+    let body = fenced.split_once('\n').map_or("", |(_, body)| body);
+    let body = body.trim_end().strip_suffix("```").unwrap_or(body);
+    body.trim_end_matches('\n')
+}
+
+/// Whether the text ends in the same few bytes over and over, or in the same line thrice.
+fn degenerate(text: &str) -> bool {
+    const REPETITIONS: usize = 6;
+    let bytes = text.trim_end().as_bytes();
+    let short = (2..=16).any(|period| {
+        let span = period * REPETITIONS;
+        bytes.len() >= span && {
+            let tail = &bytes[bytes.len() - span..];
+            tail.iter().any(u8::is_ascii_alphanumeric)
+                && tail.iter().zip(&tail[period..]).all(|(a, b)| a == b)
+        }
+    });
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    short
+        || lines
+            .windows(3)
+            .any(|three| three[0].len() > 3 && three.iter().all(|line| *line == three[0]))
+}

@@ -1,0 +1,94 @@
+//! The command line: arguments, exit codes, printing. A file a subcommand. Nothing here knows how
+//! anything is done.
+//!
+//! stdout carries a command's result and nothing else; everything about it goes to stderr.
+
+mod complete;
+mod place;
+mod serve;
+mod status;
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::{Layers, Settings};
+
+/// A local-first AI language server: completions from a model on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "hearth", version, arg_required_else_help = true)]
+struct Arguments {
+    /// Set a setting for this run, over the file and the editor (docs/settings.md lists them)
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
+    assignments: Vec<String>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Speak the Language Server Protocol on stdin and stdout
+    Serve(serve::Arguments),
+    /// Complete the code at one place of a file and print the completion
+    Complete(complete::Arguments),
+    /// Say which model would answer, and why
+    Status(status::Arguments),
+}
+
+/// Runs the command that the process's arguments name.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr();
+    let outcome = match arguments.command {
+        Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
+        Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
+        Command::Status(status) => status::run(&status, &arguments.assignments),
+    };
+    outcome.unwrap_or_else(|error| {
+        // Where stderr is closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "hearth: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The layers that stand before an editor is heard: the user's file and the command line.
+fn layers(assignments: &[String]) -> anyhow::Result<Layers> {
+    let mut layers = Layers::default();
+    if let Some(complaint) = layers.read_user_file() {
+        tracing::warn!("{complaint}");
+    }
+    layers.assign(assignments).context("--set")?;
+    Ok(layers)
+}
+
+/// The settings of a command that no editor runs.
+fn settings(assignments: &[String]) -> anyhow::Result<Settings> {
+    let (settings, complaints) = layers(assignments)?.resolve();
+    for complaint in complaints {
+        tracing::warn!("{complaint}");
+    }
+    Ok(settings)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // One worker reads the editor, the others wait for models; all of them are idle most of the time.
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Sends the log to stderr, at the level that `HEARTH_LOG` names (`warn` where it names none).
+#[expect(clippy::disallowed_methods, reason = "the environment is read in config and cli")]
+fn log_to_stderr() {
+    let level = std::env::var("HEARTH_LOG").ok().and_then(|level| level.parse().ok());
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_max_level(level.unwrap_or(LevelFilter::WARN))
+        .init();
+}

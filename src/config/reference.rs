@@ -1,0 +1,61 @@
+//! The table as JSON Schema and as a page to read.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value as Json, json};
+
+use super::{Scope, table::ROWS};
+
+/// JSON Schema (draft 2020-12) of the settings tree.
+pub fn json_schema() -> Json {
+    let mut root = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Hearth settings",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {},
+    });
+    for row in ROWS {
+        let mut parts = row.key.split('.').peekable();
+        let mut place = &mut root;
+        while let Some(part) = parts.next() {
+            let properties = &mut place["properties"];
+            if parts.peek().is_some() {
+                if properties[part].is_null() {
+                    properties[part] = json!({ "type": "object", "additionalProperties": false, "properties": {} });
+                }
+            } else {
+                properties[part] = (row.schema)();
+                properties[part]["default"] = (row.default)();
+                properties[part]["description"] = json!(plain(row.doc));
+            }
+            place = &mut properties[part];
+        }
+    }
+    root
+}
+
+/// The settings as a Markdown page.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Settings\n\n\
+         One tree, in `hearth/config.toml` under the XDG configuration folder (`~/.config` by default) \
+         and from the editor alike. Later wins: defaults, the file, the editor, the command line \
+         (`--set KEY=VALUE`). A key marked *machine* decides where code is sent or how a model is \
+         served: it is taken from the file, from the editor's start options and from the command line, \
+         never from settings that a workspace may contain. Unknown keys are named in a warning.\n\n\
+         This page is generated from the table in `src/config/table.rs`.\n",
+    );
+    for row in ROWS {
+        let scope = if row.scope == Scope::Machine { ", *machine*" } else { "" };
+        let _ = write!(page, "\n## `{}`\n\nDefault `{}`{scope}.\n\n", row.key, (row.default)());
+        for line in row.doc.lines() {
+            let _ = writeln!(page, "{}", line.trim());
+        }
+    }
+    page
+}
+
+fn plain(doc: &str) -> String {
+    doc.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}

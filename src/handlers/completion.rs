@@ -1,0 +1,77 @@
+//! `textDocument/completion`: the same suggestion in a popup, for editors without ghost text.
+//!
+//! A popup waits for nobody: what the model has not finished in time comes with the next key, which
+//! is why the list is always incomplete.
+
+use std::time::Duration;
+
+use futures::{FutureExt, future};
+use tower_lsp::{
+    gen_lsp_types::{
+        CompletionItem, CompletionItemKind, CompletionItemTextEdit, CompletionList,
+        CompletionParams, InsertTextFormat, TextEdit,
+    },
+    jsonrpc::Error,
+};
+
+use super::{Hearth, Reply, inline_completion::word};
+use crate::{
+    lsp::convert,
+    session::task::OwnedTask,
+    task::{self, Answer},
+};
+
+/// How long a popup may be held up. Helix shows the first server's answer at once and merges what
+/// comes within 100 ms; at 250 ms its users notice.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A label is cut here, in characters.
+const LABEL: usize = 60;
+
+pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<CompletionList> {
+    let uri = &params.text_document_position_params.text_document.uri;
+    let position = params.text_document_position_params.position;
+    let list = |items| CompletionList { is_incomplete: true, items, ..CompletionList::default() };
+    let Some(snapshot) = hearth.session.snapshot(uri.as_ref()) else {
+        tracing::warn!(uri = uri.as_ref(), "asked for a suggestion in a document that is not open");
+        return future::ready(Ok(list(Vec::new()))).boxed();
+    };
+    let Some(desk) = hearth.desk() else { return future::ready(Ok(list(Vec::new()))).boxed() };
+    let encoding = hearth.encoding();
+    let offset = convert::to_offset(&snapshot.text, position, encoding);
+    let ticket = snapshot.owner.ask(offset);
+    let text = snapshot.text.clone();
+    let completing = OwnedTask::spawn(task::complete(
+        desk,
+        hearth.settings.get(),
+        snapshot,
+        offset,
+        ticket,
+        Some(PATIENCE),
+    ));
+    async move {
+        let suggestion = match completing.join().await {
+            Some(Answer::Suggestion(suggestion)) => suggestion,
+            Some(Answer::Overtaken) => return Err(Error::request_cancelled()),
+            Some(Answer::Nothing(_) | Answer::Late) | None => return Ok(list(Vec::new())),
+        };
+        let line_idx = text.byte_to_line(offset);
+        let line_start = text.line_to_byte(line_idx);
+        let before = text.byte_slice(line_start..offset).to_string();
+        let typed = word(&before);
+        let range = convert::to_range(&text, line_start + typed.start..offset, encoding);
+        let new_text = format!("{}{suggestion}", &before[typed.clone()]);
+        let first = new_text.trim_start().lines().next().unwrap_or_default();
+        Ok(list(vec![CompletionItem {
+            label: first.chars().take(LABEL).collect(),
+            kind: Some(CompletionItemKind::Text),
+            detail: Some("Hearth".to_owned()),
+            filter_text: Some(before[typed].to_owned()),
+            sort_text: Some("\u{1}".to_owned()),
+            insert_text_format: Some(InsertTextFormat::PlainText),
+            text_edit: Some(CompletionItemTextEdit::TextEdit(TextEdit { range, new_text })),
+            ..CompletionItem::default()
+        }]))
+    }
+    .boxed()
+}

@@ -1,0 +1,97 @@
+//! What all handlers share.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tower_lsp::Client;
+
+use super::CurrentSettings;
+use crate::{
+    config::Layers,
+    lsp::{ClientCaps, Outbox},
+    model,
+    session::{Encoding, Session, task::OwnedTask},
+    task::Desk,
+};
+
+/// One editor's server: what all handlers share, and the tasks that live as long as it does.
+#[derive(Debug)]
+pub struct Hearth {
+    pub session: Arc<Session>,
+    pub outbox: Outbox,
+    pub settings: Arc<CurrentSettings>,
+    /// Cancelled when the client is gone; cancelling it ends the server.
+    pub(super) gone: CancellationToken,
+    client: OnceLock<ClientCaps>,
+    desk: OnceLock<Arc<Desk>>,
+    /// Tells the client how the model is.
+    pub(super) telling_status: Mutex<Option<OwnedTask>>,
+    /// Asks the client for its settings; a newer question replaces the older one.
+    pub(super) asking_settings: Mutex<Option<OwnedTask>>,
+    /// Asks to be told of changed settings.
+    pub(super) registering: Mutex<Option<OwnedTask>>,
+    #[cfg(unix)]
+    pub(super) watching_parent: Mutex<Option<OwnedTask>>,
+}
+
+impl Hearth {
+    pub fn new(
+        client: Client,
+        session: Arc<Session>,
+        layers: Layers,
+        gone: CancellationToken,
+    ) -> Self {
+        let outbox = Outbox::new(client);
+        Self {
+            session,
+            settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
+            outbox,
+            gone,
+            client: OnceLock::new(),
+            desk: OnceLock::new(),
+            telling_status: Mutex::default(),
+            asking_settings: Mutex::default(),
+            registering: Mutex::default(),
+            #[cfg(unix)]
+            watching_parent: Mutex::default(),
+        }
+    }
+
+    /// What the client can do; nothing before `initialize`.
+    pub fn client(&self) -> ClientCaps {
+        self.client.get().copied().unwrap_or_default()
+    }
+
+    /// What positions count on this connection.
+    pub fn encoding(&self) -> Encoding {
+        self.client().encoding
+    }
+
+    /// Where tasks are done; `None` before `initialize`.
+    pub fn desk(&self) -> Option<Arc<Desk>> {
+        self.desk.get().cloned()
+    }
+
+    /// Starts to look for a model and to load it.
+    pub(super) fn open_desk(&self) {
+        match model::Client::new() {
+            Ok(client) => {
+                let desk = Arc::new(Desk::open(client, self.settings.subscribe()));
+                keep(&self.telling_status, super::status::tell(&desk, self.outbox.clone()));
+                // The framework refuses a second `initialize`.
+                let _ = self.desk.set(desk);
+            }
+            Err(error) => tracing::error!(%error, "no connection to any model can be made"),
+        }
+    }
+
+    pub(super) fn met_client(&self, client: ClientCaps) {
+        // The framework refuses a second `initialize`.
+        let _ = self.client.set(client);
+    }
+}
+
+/// Keeps `task` in place of the one before, which stops.
+pub(super) fn keep(place: &Mutex<Option<OwnedTask>>, task: OwnedTask) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+}

@@ -1,0 +1,124 @@
+//! `initialize`, `initialized` and `shutdown`.
+
+use std::path::PathBuf;
+
+use tower_lsp::{
+    LanguageServer,
+    gen_lsp_types::{
+        ChangeNotifications, CompletionOptions, ExecuteCommandOptions, InitializeParams,
+        InitializeResult, InitializedParams, InlineCompletionProvider, Registration,
+        RegistrationParams, RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentSync,
+        TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFolders,
+        WorkspaceFoldersServerCapabilities, WorkspaceOptions,
+    },
+    jsonrpc::Result,
+};
+
+use super::{Hearth, current_settings::SECTION, hearth::keep, workspace};
+use crate::{
+    config::Layer,
+    lsp::{ClientCaps, convert, ext::ACCEPTED},
+    session::task::OwnedTask,
+};
+
+impl LanguageServer for Hearth {
+    async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
+        let client = ClientCaps::of(&params.capabilities);
+        self.met_client(client);
+        tracing::info!(
+            name = params.client_info.as_ref().map(|info| &info.name),
+            ?client,
+            "client"
+        );
+        #[cfg(unix)]
+        if let Some(process_id) = params.process_id
+            && let Some(task) = super::parent::watch(process_id, self.gone.clone())
+        {
+            keep(&self.watching_parent, task);
+        }
+        let roots = roots(&params);
+        self.session.change_roots(|all| *all = roots);
+        if let Some(options) = params.initialization_options {
+            self.settings.set(Layer::EditorStart, options);
+        }
+        self.open_desk();
+        Ok(InitializeResult {
+            capabilities: capabilities(client),
+            server_info: Some(ServerInfo {
+                name: "hearth".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+        })
+    }
+
+    async fn initialized(&self, _: InitializedParams) {
+        self.outbox.start();
+        let client = self.client();
+        if client.configuration {
+            workspace::ask_settings(self);
+        }
+        if client.register_configuration {
+            let outbox = self.outbox.clone();
+            let registration = Registration {
+                id: SECTION.to_owned(),
+                method: "workspace/didChangeConfiguration".to_owned(),
+                register_options: Some(serde_json::json!({ "section": SECTION })),
+            };
+            let params = RegistrationParams { registrations: vec![registration] };
+            let question = async move {
+                if let Err(error) = outbox.ask::<RegistrationRequest>(params).await {
+                    tracing::warn!(%error, "changed settings will not be noticed");
+                }
+            };
+            keep(&self.registering, OwnedTask::spawn(question));
+        }
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Characters after which the popup is asked for, beside those of words.
+const TRIGGERS: [&str; 5] = [".", ":", "(", "=", "{"];
+
+/// The folders that the client has open, in its order.
+fn roots(params: &InitializeParams) -> Vec<PathBuf> {
+    let folders = &params.workspace_folders_initialize_params.workspace_folders;
+    if let Some(WorkspaceFolders::WorkspaceFolderList(folders)) = folders {
+        return folders.iter().filter_map(|folder| convert::to_path(&folder.uri)).collect();
+    }
+    #[expect(deprecated, reason = "clients without workspace folders know nothing newer")]
+    let root = params.root_uri.as_ref();
+    root.and_then(convert::to_path).into_iter().collect()
+}
+
+fn capabilities(client: ClientCaps) -> ServerCapabilities {
+    ServerCapabilities {
+        position_encoding: Some(convert::to_encoding_kind(client.encoding)),
+        text_document_sync: Some(TextDocumentSync::Options(TextDocumentSyncOptions {
+            open_close: Some(true),
+            change: Some(TextDocumentSyncKind::Incremental),
+            ..TextDocumentSyncOptions::default()
+        })),
+        // Static: Neovim asks for nothing that was registered later.
+        inline_completion_provider: Some(InlineCompletionProvider::Bool(true)),
+        // A client with ghost text would show everything twice.
+        completion_provider: (!client.inline_completion).then(|| CompletionOptions {
+            trigger_characters: Some(TRIGGERS.map(str::to_owned).to_vec()),
+            ..CompletionOptions::default()
+        }),
+        execute_command_provider: Some(ExecuteCommandOptions {
+            commands: vec![ACCEPTED.to_owned()],
+            ..ExecuteCommandOptions::default()
+        }),
+        workspace: Some(WorkspaceOptions {
+            workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                supported: Some(true),
+                change_notifications: Some(ChangeNotifications::Bool(true)),
+            }),
+            ..WorkspaceOptions::default()
+        }),
+        ..ServerCapabilities::default()
+    }
+}

@@ -1,0 +1,27 @@
+//! What is done with a message: a file for each LSP method, or for the few that belong together.
+//!
+//! A notification's handler is `fn(&Hearth, Params)`: it has done all when it returns. A request's
+//! handler is `fn(&Hearth, Params) -> Reply<Result>`: it takes its snapshot, then returns a future
+//! that owns all it needs and is dropped when the client cancels. No handler knows a model or a
+//! socket, and none computes for long.
+
+pub mod completion;
+mod current_settings;
+pub mod documents;
+pub mod execute_command;
+mod hearth;
+pub mod inline_completion;
+pub mod lifecycle;
+#[cfg(unix)]
+mod parent;
+mod status;
+pub mod workspace;
+
+use futures::future::BoxFuture;
+use tower_lsp::jsonrpc;
+
+pub use current_settings::CurrentSettings;
+pub use hearth::Hearth;
+
+/// The answer to a request, still to be worked out.
+pub type Reply<R> = BoxFuture<'static, jsonrpc::Result<R>>;

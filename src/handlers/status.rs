@@ -1,0 +1,54 @@
+//! `hearth/status`: how the model is, told whenever that changes.
+
+use std::sync::Arc;
+
+use crate::{
+    lsp::{
+        Outbox,
+        ext::{Status, StatusParams, StatusState},
+    },
+    model::fim,
+    route::{Health, State},
+    session::task::OwnedTask,
+    task::{Desk, desk::Last},
+};
+
+/// Tells the client now and at every change.
+pub(super) fn tell(desk: &Arc<Desk>, outbox: Outbox) -> OwnedTask {
+    let (mut health, mut last) = (desk.router().watch(), desk.last());
+    OwnedTask::spawn(async move {
+        let mut told = None;
+        loop {
+            let now = params(&health.borrow_and_update(), &last.borrow_and_update());
+            if told.as_ref() != Some(&now) {
+                outbox.notify::<Status>(now.clone());
+                told = Some(now);
+            }
+            let gone = tokio::select! {
+                changed = health.changed() => changed.is_err(),
+                changed = last.changed() => changed.is_err(),
+            };
+            if gone {
+                return;
+            }
+        }
+    })
+}
+
+fn params(health: &Health, last: &Last) -> StatusParams {
+    let serving = health.choice.as_ref();
+    StatusParams {
+        state: match health.state {
+            State::Cold => StatusState::Cold,
+            State::Loading => StatusState::Loading,
+            State::Warm => StatusState::Warm,
+            State::Down => StatusState::Down,
+        },
+        provider: serving.map(|serving| serving.provider.kind().to_string()),
+        endpoint: serving.map(|serving| serving.provider.endpoint().to_owned()),
+        model: serving.map(|serving| serving.model.name.clone()),
+        mode: serving.map(|serving| fim::choose(&serving.model).to_string()),
+        message: health.message.clone(),
+        last_no_suggestion: last.no_suggestion.clone(),
+    }
+}

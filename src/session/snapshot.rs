@@ -1,0 +1,34 @@
+//! A document at one moment. Cheap to take and to clone, valid for ever.
+
+use std::{path::Path, sync::Arc};
+
+use ropey::Rope;
+use tree_sitter::Tree;
+
+use super::{HoldCell, Owner};
+use crate::syntax::Language;
+
+/// A document at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// As the editor spells it.
+    pub uri: Arc<str>,
+    /// `None` for a buffer without a file.
+    pub path: Option<Arc<Path>>,
+    /// From the innermost workspace folder, with `/`.
+    pub relative_path: Arc<str>,
+    /// The editor's identifier of the language.
+    pub language_id: Arc<str>,
+    /// `None` for a language without a grammar.
+    pub language: Option<&'static Language>,
+    /// The editor's count.
+    pub version: i32,
+    pub text: Rope,
+    /// The last tree, shifted by the edits since: its bytes fit `text`, its shape may lag behind.
+    /// `None` before the first parse has ended, without a grammar and for very large documents.
+    pub tree: Option<Tree>,
+    /// Of this document's generation.
+    pub owner: Arc<Owner>,
+    /// Where the prompt's window is held while one types.
+    pub hold: HoldCell,
+}

@@ -1,0 +1,324 @@
+//! How much to suggest: the rest of a line, or a block; and when what arrives is complete.
+//!
+//! Decided from the text around the cursor alone, so that a tree that lags some keys behind does not
+//! matter. In doubt it is a line: a suggestion that is too short costs a key, one that is too long
+//! costs reading it.
+
+use ropey::Rope;
+
+use super::lexer::Brackets;
+
+/// A block ends after this many lines, whatever it says.
+const MAX_BLOCK_LINES: usize = 24;
+
+/// How much to suggest at a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The rest of the line. `begun`: something stands on the line already, so that a line break as
+    /// the first thing means that there is nothing to add.
+    Line { begun: bool },
+    /// What follows an opening bracket, up to its closing one. `indent`: of the line that opened it,
+    /// in bytes; `closed`: the closing bracket is in the file already.
+    Body { indent: usize, closed: bool },
+    /// One item, after its comments or attributes.
+    Item { indent: usize },
+}
+
+impl Extent {
+    /// The extent at byte `offset` of `text`.
+    pub fn at(text: &Rope, offset: usize) -> Self {
+        let line_idx = text.byte_to_line(offset);
+        let line = text.line(line_idx).to_string();
+        let cut = (offset - text.line_to_byte(line_idx)).min(line.len());
+        let (before, after) = line.split_at(cut);
+        let begun = before.trim();
+        if !after.trim().is_empty() {
+            return Self::Line { begun: true };
+        }
+        let above =
+            || (0..line_idx).rev().map(|idx| text.line(idx).to_string()).find(|line| !blank(line));
+        let below = || {
+            (line_idx + 1..text.len_lines())
+                .map(|idx| text.line(idx).to_string())
+                .find(|line| !blank(line))
+        };
+        if !begun.is_empty() {
+            let indent = indentation(before);
+            return if opens(begun) {
+                Self::Body { indent, closed: below().is_some_and(|line| closes(&line, indent)) }
+            } else {
+                Self::Line { begun: true }
+            };
+        }
+        let Some(above) = above() else { return Self::Line { begun: false } };
+        let indent = indentation(&above);
+        let above = above.trim();
+        if above.starts_with("///") || (above.starts_with("#[") && above.ends_with(']')) {
+            return Self::Item { indent };
+        }
+        let closed = below().is_some_and(|line| closes(&line, indent));
+        let empty = closed || below().is_none_or(|line| indentation(&line) <= indent);
+        if opens(above) && empty {
+            Self::Body { indent, closed }
+        } else {
+            Self::Line { begun: false }
+        }
+    }
+
+    /// Whether more than one line may be suggested.
+    pub const fn is_block(self) -> bool {
+        !matches!(self, Self::Line { .. })
+    }
+}
+
+fn blank(line: &str) -> bool {
+    line.trim().is_empty()
+}
+
+fn opens(line: &str) -> bool {
+    !line.trim_start().starts_with("//") && (line.ends_with('{') || line.ends_with(':'))
+}
+
+fn closes(line: &str, indent: usize) -> bool {
+    indentation(line) == indent && line.trim_start().starts_with(['}', ')', ']'])
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t']).len()
+}
+
+/// Says when what a model produces is complete.
+#[derive(Debug)]
+pub struct Judge {
+    extent: Extent,
+    text: String,
+    brackets: Brackets,
+    /// Bytes that have been looked at.
+    seen: usize,
+    lines: usize,
+    /// Where the line that is being looked at starts.
+    line_start: usize,
+    /// End of the last complete line, without its line break.
+    whole: usize,
+}
+
+impl Judge {
+    pub fn new(extent: Extent) -> Self {
+        Self {
+            extent,
+            text: String::new(),
+            brackets: Brackets::default(),
+            seen: 0,
+            lines: 0,
+            line_start: 0,
+            whole: 0,
+        }
+    }
+
+    /// Takes more text. `Some(keep)` when the first `keep` bytes of all are what to show: the model
+    /// can stop.
+    pub fn push(&mut self, text: &str) -> Option<usize> {
+        self.text.push_str(text);
+        match self.extent {
+            Extent::Line { begun } => self.line(begun),
+            Extent::Body { indent, closed } => {
+                self.block(|judge, at, byte| judge.body(at, byte, indent, closed))
+            }
+            Extent::Item { indent } => self.block(|judge, at, byte| judge.item(at, byte, indent)),
+        }
+    }
+
+    /// The model has ended by itself (`complete`) or at its limit: how many bytes to show.
+    pub fn finish(&self, complete: bool) -> usize {
+        match self.extent {
+            Extent::Line { .. } => self.text.trim_end().len(),
+            _ if complete => self.text.trim_end().len(),
+            // A line that the limit cut is worse than none.
+            _ => self.whole,
+        }
+    }
+
+    fn line(&self, begun: bool) -> Option<usize> {
+        let leading = self.text.len() - self.text.trim_start().len();
+        if begun && self.text[..leading].contains('\n') {
+            return Some(0);
+        }
+        self.text[leading..].find('\n').map(|end| self.text[..leading + end].trim_end().len())
+    }
+
+    fn block(&mut self, complete: impl Fn(&mut Self, usize, u8) -> Option<usize>) -> Option<usize> {
+        while let Some(&byte) = self.text.as_bytes().get(self.seen) {
+            let at = self.seen;
+            self.seen += 1;
+            if let Some(keep) = complete(self, at, byte) {
+                return Some(keep);
+            }
+            if byte == b'\n' {
+                let blank = self.text[self.line_start..at].trim().is_empty();
+                if blank && self.text[..self.line_start].ends_with("\n\n") {
+                    return Some(self.text[..at].trim_end().len());
+                }
+                self.line_start = at + 1;
+                if !blank {
+                    self.whole = self.text[..at].trim_end().len();
+                    self.lines += 1;
+                    if self.lines == MAX_BLOCK_LINES {
+                        return Some(self.whole);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn body(&mut self, at: usize, byte: u8, indent: usize, closed: bool) -> Option<usize> {
+        if self.brackets.push(byte).is_some() {
+            let keep = if closed { at } else { at + 1 };
+            return Some(self.text[..keep].trim_end().len());
+        }
+        self.dedented(at, byte, indent)
+    }
+
+    fn item(&mut self, at: usize, byte: u8, indent: usize) -> Option<usize> {
+        if self.brackets.push(byte).is_some() {
+            return Some(self.text[..at].trim_end().len());
+        }
+        let line = self.text[self.line_start..at].trim_end();
+        if byte == b'\n' && self.brackets.depth() == 0 && line.ends_with(['}', ';', ',']) {
+            return Some(self.text[..at].trim_end().len());
+        }
+        self.dedented(at, byte, indent)
+    }
+
+    /// A further line that stands left of where the block began does not belong to it.
+    fn dedented(&self, at: usize, byte: u8, indent: usize) -> Option<usize> {
+        let line = &self.text[self.line_start..at];
+        let first = self.line_start > 0 && blank(line) && !byte.is_ascii_whitespace();
+        let closing = matches!(byte, b'}' | b')' | b']');
+        let outside = first && !closing && line.len() < indent;
+        outside.then(|| self.text[..self.line_start].trim_end().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    /// `$0` is the cursor. The model's text arrives byte by byte.
+    fn check(file: &str, produced: &str, expected: Expect) {
+        let offset = file.find("$0").expect("a cursor");
+        let text = Rope::from_str(&file.replacen("$0", "", 1));
+        let extent = Extent::at(&text, offset);
+        let mut judge = Judge::new(extent);
+        let mut early = None;
+        for (at, _) in produced.char_indices() {
+            let next = produced[at..].chars().next().map_or(0, char::len_utf8);
+            early = judge.push(&produced[at..at + next]);
+            if early.is_some() {
+                break;
+            }
+        }
+        let how = if early.is_some() { "early" } else { "at the end" };
+        let keep = early.unwrap_or_else(|| judge.finish(true));
+        expected.assert_eq(&format!("{extent:?} {how}\n{}", &produced[..keep]));
+    }
+
+    #[test]
+    fn lines() {
+        check(
+            "fn a() {\n    let x = $0\n}",
+            "foo(1);\n    let y",
+            expect![[r#"
+            Line { begun: true } early
+            foo(1);"#]],
+        );
+        check(
+            "foo($0)",
+            "a, b)\nx",
+            expect![[r#"
+            Line { begun: true } early
+            a, b)"#]],
+        );
+        check(
+            "    done();$0\n",
+            "\n    more();",
+            expect![[r#"
+            Line { begun: true } early
+        "#]],
+        );
+        check(
+            "fn a() {\n    b();\n    $0\n    c();\n}",
+            "d();",
+            expect![[r#"
+            Line { begun: false } at the end
+            d();"#]],
+        );
+    }
+
+    #[test]
+    fn bodies() {
+        check(
+            "fn a() {\n    $0\n}\n",
+            "let x = 1;\n    if x {\n        y();\n    }\n}\n\nfn b",
+            expect![[r#"
+            Body { indent: 0, closed: true } early
+            let x = 1;
+                if x {
+                    y();
+                }"#]],
+        );
+        check(
+            "fn a() {$0\n\nfn b() {}\n",
+            "\n    c('}');\n}\n\nfn d",
+            expect![[r#"
+            Body { indent: 0, closed: false } early
+
+                c('}');
+            }"#]],
+        );
+        check(
+            "def f():\n    $0\n",
+            "return 1\n\n\nprint()",
+            expect![[r#"
+            Body { indent: 0, closed: false } early
+            return 1"#]],
+        );
+        check(
+            "mod m {\n    fn a() {\n        $0\n    }\n}",
+            "b();\n    c();\n  d();\n",
+            expect![[r#"
+            Body { indent: 4, closed: true } early
+            b();
+                c();"#]],
+        );
+    }
+
+    #[test]
+    fn items() {
+        check(
+            "/// Adds.\n$0\n",
+            "fn add(a: u8) -> u8 {\n    a\n}\n\nfn other",
+            expect![[r#"
+            Item { indent: 0 } early
+            fn add(a: u8) -> u8 {
+                a
+            }"#]],
+        );
+        check(
+            "#[derive(Debug)]\n$0",
+            "struct S;\nstruct T;\n",
+            expect![[r#"
+            Item { indent: 0 } early
+            struct S;"#]],
+        );
+    }
+
+    #[test]
+    fn a_block_that_the_limit_cut_ends_with_a_whole_line() {
+        let mut judge = Judge::new(Extent::Body { indent: 0, closed: true });
+        assert_eq!(judge.push("a();\n    b("), None);
+        assert_eq!(judge.finish(false), 4);
+    }
+}

@@ -1,0 +1,313 @@
+//! The text that is missing at a cursor.
+//!
+//! A request has a ticket at its document's owner. If a generation already runs that agrees with the
+//! text, the request waits for it; else it starts one. The generation builds the prompt, asks the
+//! model and stops it as soon as a line or block is complete. What comes out is made fit to show for
+//! the text as the request saw it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+
+use super::{Desk, Report};
+use crate::{
+    check::{Gate, Place, fit},
+    config::Settings,
+    context::{prompt, window::View},
+    model::{
+        self, Budget, Event, Events, Job, Kind, ModelError, Prompt, Stop,
+        fim::{self, Mode},
+    },
+    route::{Serving, State},
+    session::{
+        Snapshot,
+        owner::{End, Outcome, Sink, Ticket},
+    },
+    syntax::{Extent, Judge},
+};
+
+/// Tokens that a line may take: 95 % of the lines people complete have at most 73 characters
+/// (Copilot's published figure), which is half of this.
+const LINE_TOKENS: usize = 48;
+
+/// Tokens that a block may take: 24 lines of 10 tokens.
+const BLOCK_TOKENS: usize = 240;
+
+/// How long nothing may be typed before the model is asked, unless the user says otherwise. Editors
+/// wait as well: VS Code some 40 ms, Neovim 200 ms.
+const USUAL_DEBOUNCE: Duration = Duration::from_millis(30);
+
+/// How often a request starts over because its generation was stopped under it.
+const STARTS: usize = 3;
+
+/// What a request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Text to insert at the cursor.
+    Suggestion(String),
+    /// There is nothing to show, and why.
+    Nothing(String),
+    /// A newer request or an edit made it obsolete.
+    Overtaken,
+    /// It did not come within the caller's patience; the next request may find it.
+    Late,
+}
+
+/// Completes `snapshot` at byte `offset`, where `ticket` was taken.
+pub async fn complete(
+    desk: Arc<Desk>,
+    settings: Arc<Settings>,
+    snapshot: Snapshot,
+    offset: usize,
+    mut ticket: Ticket,
+    patience: Option<Duration>,
+) -> Answer {
+    let work = answer(&desk, &settings, &snapshot, offset, &mut ticket);
+    let answer = match patience {
+        None => work.await,
+        Some(patience) => match tokio::time::timeout(patience, work).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                ticket.hand_over();
+                Answer::Late
+            }
+        },
+    };
+    match &answer {
+        Answer::Suggestion(_) => desk.note(None),
+        Answer::Nothing(reason) => desk.note(Some(reason.clone())),
+        Answer::Overtaken | Answer::Late => {}
+    }
+    answer
+}
+
+async fn answer(
+    desk: &Arc<Desk>,
+    settings: &Arc<Settings>,
+    snapshot: &Snapshot,
+    offset: usize,
+    ticket: &mut Ticket,
+) -> Answer {
+    if !settings.completion_enabled {
+        return Answer::Nothing("suggestions are switched off (completion.enabled)".to_owned());
+    }
+    let extent = Extent::at(&snapshot.text, offset);
+    let place = Place {
+        text: &snapshot.text,
+        tree: snapshot.tree.as_ref(),
+        language: snapshot.language,
+        offset,
+        extent,
+    };
+    let mut gate = None;
+    for _ in 0..STARTS {
+        if !ticket.is_served() {
+            let debounce = settings
+                .debounce_ms
+                .set()
+                .map_or(USUAL_DEBOUNCE, |ms| Duration::from_millis(ms.get()));
+            if !debounce.is_zero() {
+                tokio::select! {
+                    () = ticket.overtaken() => return Answer::Overtaken,
+                    () = tokio::time::sleep(debounce) => {}
+                }
+            }
+            let serving = match serving(desk) {
+                Ok(serving) => serving,
+                Err(reason) => return Answer::Nothing(reason),
+            };
+            ticket.start(|sink| {
+                let asking = Asking {
+                    desk: Arc::clone(desk),
+                    settings: Arc::clone(settings),
+                    serving,
+                    snapshot: snapshot.clone(),
+                    offset,
+                    extent,
+                    began: Instant::now(),
+                };
+                asking.run(sink)
+            });
+        }
+        // While the model is thinking.
+        let gate = gate.get_or_insert_with(|| Gate::prepare(&place));
+        match ticket.outcome().await {
+            Outcome::Overtaken => return Answer::Overtaken,
+            Outcome::Stopped => {}
+            Outcome::Nothing(reason) => return Answer::Nothing(reason),
+            Outcome::Text(text) => {
+                return fit(&text, &place, gate)
+                    .map_or_else(|unfit| Answer::Nothing(unfit.to_string()), Answer::Suggestion);
+            }
+        }
+    }
+    Answer::Nothing("the text changed faster than the model could follow".to_owned())
+}
+
+fn serving(desk: &Desk) -> Result<Serving, String> {
+    let health = desk.router().health();
+    match (&health.choice, health.state) {
+        (Some(serving), State::Warm | State::Cold) => Ok(serving.clone()),
+        _ => Err(health.message.clone()),
+    }
+}
+
+/// One generation on its way.
+struct Asking {
+    desk: Arc<Desk>,
+    settings: Arc<Settings>,
+    serving: Serving,
+    snapshot: Snapshot,
+    offset: usize,
+    extent: Extent,
+    began: Instant,
+}
+
+impl Asking {
+    async fn run(self, sink: Sink) -> End {
+        match self.ask().await {
+            Ok((prompt, mode, events)) => {
+                let end = self.follow(&prompt, mode, events, &sink).await;
+                self.desk.count_later(self.serving, prompt);
+                end.unwrap_or_else(|error| nothing(&self.desk, &error))
+            }
+            Err(Refusal::Model(error)) => nothing(&self.desk, &error),
+            Err(Refusal::NoRoom(ceiling)) => End::Nothing {
+                reason: format!(
+                    "the cursor's line alone is larger than the {ceiling} tokens of the context"
+                ),
+            },
+        }
+    }
+
+    /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
+    async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
+        let mode = fim::choose(&self.serving.model);
+        let ceiling = self.settings.max_local_context_tokens.size();
+        let num_ctx = self.serving.num_ctx(ceiling);
+        let mut context = match self.serving.provider.kind() {
+            // Loaded with what each request asks for.
+            Kind::Ollama => Some(num_ctx),
+            Kind::LlamaServer | Kind::OpenAi => self.serving.model.context,
+        };
+        loop {
+            let output = if self.extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS };
+            let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
+            let view = View {
+                text: &self.snapshot.text,
+                tree: self.snapshot.tree.as_ref(),
+                language: self.snapshot.language,
+                path: &self.snapshot.relative_path,
+                offset: self.offset,
+                hold: &self.snapshot.hold,
+            };
+            let prompt = prompt::build(&view, mode, &budget).ok_or_else(|| {
+                Refusal::NoRoom(context.map_or(ceiling, |context| context.min(ceiling)))
+            })?;
+            let prompt = Arc::new(prompt);
+            let job = Job {
+                model: self.serving.model.name.clone(),
+                prompt: Arc::clone(&prompt),
+                temperature: 0.0,
+                stop: self.stops(mode),
+                num_ctx,
+                keep_alive: self.settings.keep_alive.as_str().to_owned(),
+                slot: None,
+            };
+            match self.serving.provider.generate(job).await {
+                Ok(events) => return Ok((prompt, mode, events)),
+                Err(ModelError::TooLong { context: Some(real), .. })
+                    if context.is_none_or(|context| real < context) =>
+                {
+                    context = Some(real);
+                }
+                Err(error) => return Err(Refusal::Model(error)),
+            }
+        }
+    }
+
+    /// At most four. On a line that is begun a line break ends the suggestion, and letting the server
+    /// stop there keeps the connection.
+    fn stops(&self, mode: Mode) -> Vec<String> {
+        let family = match mode {
+            Mode::Fim(tokens) => tokens.stop,
+            Mode::Prefix | Mode::Hole => &[],
+        };
+        let line = matches!(
+            (self.extent, mode),
+            (Extent::Line { begun: true }, Mode::Fim(_) | Mode::Prefix)
+        );
+        let mut stops: Vec<String> = line.then(|| "\n".to_owned()).into_iter().collect();
+        stops.extend(family.iter().take(4 - stops.len()).map(|stop| (*stop).to_owned()));
+        stops
+    }
+
+    /// Follows the stream until a line or block is complete. Dropping the stream stops the model.
+    async fn follow(
+        &self,
+        prompt: &Arc<Prompt>,
+        mode: Mode,
+        mut events: Events,
+        sink: &Sink,
+    ) -> Result<End, ModelError> {
+        let mut judge = Judge::new(self.extent);
+        let mut first_text = None;
+        let (end, usage) = loop {
+            match events.next().await.transpose()? {
+                Some(Event::Text(text)) => {
+                    first_text.get_or_insert_with(|| self.began.elapsed());
+                    if sink.push(&text).is_break() {
+                        let reason = "what was typed went another way".to_owned();
+                        break (End::Nothing { reason }, None);
+                    }
+                    if let Some(keep) = judge.push(&text) {
+                        break (End::Complete { keep }, None);
+                    }
+                }
+                Some(Event::Done(usage)) => {
+                    let keep = judge.finish(usage.stop != Stop::Limit);
+                    break (End::Complete { keep }, Some(usage));
+                }
+                None => {
+                    break (End::Complete { keep: judge.finish(false) }, None);
+                }
+            }
+        };
+        drop(events);
+        if let Some(usage) = usage {
+            if let Some(reported) = usage.prompt_tokens {
+                self.desk.counter(&self.serving).calibrate(prompt, reported);
+            }
+            if let Some(cut) = model::budget::truncated(prompt, &usage, self.serving.model.context)
+            {
+                tracing::warn!("{cut}");
+                self.desk.note(Some(cut));
+            }
+        }
+        self.desk.report(Report {
+            serving: self.serving.clone(),
+            mode,
+            prompt: Arc::clone(prompt),
+            usage,
+            first_text,
+            total: self.began.elapsed(),
+        });
+        Ok(end)
+    }
+}
+
+/// Why a model was not asked.
+enum Refusal {
+    Model(ModelError),
+    /// Not even the cursor's line fits into this many tokens.
+    NoRoom(usize),
+}
+
+fn nothing(desk: &Desk, error: &ModelError) -> End {
+    tracing::warn!("{error}");
+    desk.router().nudge();
+    End::Nothing { reason: error.to_string() }
+}

@@ -1,0 +1,108 @@
+//! What tasks share: who answers, what is known of that model's tokens, and how the last task went.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use dashmap::DashMap;
+use tokio::sync::watch;
+
+use crate::{
+    model::{Client, Prompt, Segment, TokenCounter, Usage, fim::Mode},
+    route::{Router, Serving},
+    session::task::OwnedTask,
+};
+
+/// Shared by all tasks of one process.
+#[derive(Debug)]
+pub struct Desk {
+    router: Router,
+    /// By the place and name of a model.
+    counters: DashMap<String, TokenCounter>,
+    last: watch::Sender<Last>,
+    counting: Mutex<Option<OwnedTask>>,
+}
+
+/// How the last task went.
+#[derive(Debug, Clone, Default)]
+pub struct Last {
+    /// What the last generation was asked and what it cost.
+    pub report: Option<Arc<Report>>,
+    /// Why the last request brought no suggestion; `None` when it did.
+    pub no_suggestion: Option<String>,
+}
+
+/// What a generation was asked, and what it cost.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub serving: Serving,
+    pub mode: Mode,
+    pub prompt: Arc<Prompt>,
+    /// `None` when the stream was stopped before the server said.
+    pub usage: Option<Usage>,
+    /// From the start of the task to the first text.
+    pub first_text: Option<Duration>,
+    /// From the start of the task to its end.
+    pub total: Duration,
+}
+
+impl Desk {
+    /// Starts to look for models. Must be called inside a tokio runtime.
+    pub fn open(client: Client, settings: watch::Receiver<Arc<crate::config::Settings>>) -> Self {
+        Self {
+            router: Router::start(client, settings),
+            counters: DashMap::new(),
+            last: watch::Sender::default(),
+            counting: Mutex::default(),
+        }
+    }
+
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// How the last task went, and every later one.
+    pub fn last(&self) -> watch::Receiver<Last> {
+        self.last.subscribe()
+    }
+
+    /// Counts tokens as the model of `serving` does.
+    pub(super) fn counter(&self, serving: &Serving) -> TokenCounter {
+        let model = format!("{} {}", serving.provider.endpoint(), serving.model.name);
+        self.counters.entry(model).or_default().clone()
+    }
+
+    pub(super) fn report(&self, report: Report) {
+        self.last.send_modify(|last| last.report = Some(Arc::new(report)));
+    }
+
+    /// Notes why there is no suggestion, or that there is one.
+    pub(super) fn note(&self, no_suggestion: Option<String>) {
+        self.last.send_if_modified(|last| {
+            let news = last.no_suggestion != no_suggestion;
+            last.no_suggestion = no_suggestion;
+            news
+        });
+    }
+
+    /// Lets the server count the pieces of a prompt that were estimated, after the prompt was used.
+    /// A newer prompt replaces one that is still being counted.
+    pub(super) fn count_later(&self, serving: Serving, prompt: Arc<Prompt>) {
+        let counter = self.counter(&serving);
+        let counting = OwnedTask::spawn(async move {
+            for segment in prompt.segments() {
+                let Segment::Text(text) = segment else { continue };
+                // A short piece is estimated well enough, and changes with the next key.
+                if text.len() < 256 || counter.is_exact(text) {
+                    continue;
+                }
+                match serving.provider.count(&serving.model.name, text).await {
+                    Ok(Some(tokens)) => counter.learn(text, tokens),
+                    Ok(None) | Err(_) => return,
+                }
+            }
+        });
+        *self.counting.lock().unwrap_or_else(PoisonError::into_inner) = Some(counting);
+    }
+}

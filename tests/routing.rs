@@ -1,0 +1,537 @@
+//! Which model answers, and what the user is told, with servers on real sockets that come, go, load
+//! and change. Their wire format is this file's own: routing knows none.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use expect_test::{Expect, expect};
+use futures::{FutureExt, future::BoxFuture};
+use hearth::{
+    model::{Events, Job, Kind, ModelError, ModelFacts, Provider, Sighting},
+    route::{Health, Pace, Probe, Search, State, health::Load},
+    session::task::OwnedTask,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use url::Url;
+
+/// What a server says when it is looked at.
+#[derive(Debug, Clone)]
+enum Says {
+    /// It is of this kind and has these models.
+    Models(Kind, Vec<ModelFacts>),
+    /// It is a llama-server that loads its model.
+    Loading,
+    /// It is no model server.
+    Stranger,
+    /// Nothing, but it keeps the connection.
+    Silence,
+}
+
+/// A model server on a real socket; it is gone when this is dropped.
+struct Server {
+    address: SocketAddr,
+    says: Arc<Mutex<Says>>,
+    /// What it was asked, line by line.
+    asked: mpsc::UnboundedReceiver<String>,
+    _task: OwnedTask,
+}
+
+impl Server {
+    async fn start(says: Says) -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap(), says).await
+    }
+
+    async fn at(address: SocketAddr, says: Says) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let says = Arc::new(Mutex::new(says));
+        let (tell, asked) = mpsc::unbounded_channel();
+        let script = Arc::clone(&says);
+        let task = OwnedTask::spawn(async move {
+            let mut open = tokio::task::JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                open.spawn(answer(socket, Arc::clone(&script), tell.clone()));
+            }
+        });
+        Self { address, says, asked, _task: task }
+    }
+
+    fn says(&self, says: Says) {
+        *self.says.lock().unwrap() = says;
+    }
+
+    /// Waits until it has been asked `question`.
+    async fn is_asked(&mut self, question: &str) {
+        soon(question, async { while self.asked.recv().await.unwrap() != question {} }).await;
+    }
+}
+
+async fn answer(socket: TcpStream, says: Arc<Mutex<Says>>, tell: mpsc::UnboundedSender<String>) {
+    let mut socket = BufReader::new(socket);
+    let mut question = String::new();
+    socket.read_line(&mut question).await.unwrap();
+    let question = question.trim();
+    let _ = tell.send(question.to_owned());
+    let reply = match (question.split_once(' ').unwrap(), &mut *says.lock().unwrap()) {
+        (_, Says::Silence) | (("load", "slow"), _) => None,
+        (("load", name), Says::Models(_, models)) if name != "huge" => {
+            let model = models.iter_mut().find(|model| model.name == name);
+            let reply = model.map_or("no", |model| {
+                model.loaded = Some(true);
+                "ok"
+            });
+            Some(reply.to_owned())
+        }
+        (("look", "LlamaServer"), Says::Loading) => Some("loading".to_owned()),
+        (("look", kind), Says::Models(own, models)) if format!("{own:?}") == kind => {
+            let rows = models.iter().map(|model| format!("\n{}", row(model)));
+            Some(format!("models{}", rows.collect::<String>()))
+        }
+        _ => Some("no".to_owned()),
+    };
+    if let Some(reply) = reply {
+        let _ = socket.write_all(reply.as_bytes()).await;
+    } else {
+        let _ = socket.read_to_end(&mut Vec::new()).await;
+        let _ = tell.send("gone".to_owned());
+    }
+}
+
+fn row(model: &ModelFacts) -> String {
+    format!(
+        "{} {} {} {} {} {}",
+        model.name,
+        model.parameters.unwrap_or(0),
+        model.loaded == Some(true),
+        model.inserts == Some(true),
+        model.relayed,
+        model.context.unwrap_or(0)
+    )
+}
+
+/// Speaks with a [`Server`].
+#[derive(Debug)]
+struct Client {
+    kind: Kind,
+    endpoint: String,
+    address: String,
+}
+
+impl Client {
+    fn connect(kind: Kind, url: &Url) -> Arc<dyn Provider> {
+        let port = url.port_or_known_default().unwrap();
+        let address = format!("{}:{port}", url.host_str().unwrap());
+        Arc::new(Self { kind, endpoint: url.to_string(), address })
+    }
+
+    async fn ask(&self, question: String) -> Result<String, ModelError> {
+        let ask = async {
+            let mut socket = TcpStream::connect(&self.address).await?;
+            socket.write_all(format!("{question}\n").as_bytes()).await?;
+            let mut reply = String::new();
+            socket.read_to_string(&mut reply).await?;
+            Ok(reply)
+        };
+        let endpoint = self.endpoint.clone();
+        match ask.await.map_err(|error: std::io::Error| error.kind().to_string()) {
+            Ok(reply) if reply == "no" => {
+                Err(ModelError::Refused { endpoint, status: 404, detail: "no".to_owned() })
+            }
+            Ok(reply) if reply == "loading" => Err(ModelError::Loading { endpoint }),
+            Ok(reply) => Ok(reply),
+            Err(detail) => Err(ModelError::Unreachable { endpoint, detail }),
+        }
+    }
+}
+
+impl Provider for Client {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    fn look(&self) -> BoxFuture<'_, Result<Sighting, ModelError>> {
+        async {
+            let reply = self.ask(format!("look {:?}", self.kind)).await?;
+            let models = reply.lines().skip(1).map(|line| {
+                let cells: Vec<_> = line.split(' ').collect();
+                let number = |cell: &str| Some(cell.parse().unwrap()).filter(|number| *number > 0);
+                ModelFacts {
+                    name: cells[0].to_owned(),
+                    parameters: number(cells[1]),
+                    loaded: Some(cells[2] == "true"),
+                    inserts: Some(cells[3] == "true"),
+                    relayed: cells[4] == "true",
+                    context: number(cells[5]).map(|context| usize::try_from(context).unwrap()),
+                    ..ModelFacts::default()
+                }
+            });
+            let models = models.collect();
+            Ok(Sighting { kind: self.kind, version: None, slots: None, models })
+        }
+        .boxed()
+    }
+
+    fn preload(&self, model: &str, _: usize, _: &str) -> BoxFuture<'_, Result<(), ModelError>> {
+        let question = format!("load {model}");
+        async move { self.ask(question).await.map(drop) }.boxed()
+    }
+
+    fn generate(&self, _: Job) -> BoxFuture<'_, Result<Events, ModelError>> {
+        unreachable!("routing never generates")
+    }
+
+    fn count(&self, _: &str, _: &str) -> BoxFuture<'_, Result<Option<usize>, ModelError>> {
+        unreachable!("routing never counts")
+    }
+}
+
+/// A model that fills in the middle and is not loaded.
+fn coder(name: &str, billions: f64) -> ModelFacts {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+    let parameters = Some((billions * 1e9) as u64);
+    ModelFacts {
+        name: name.to_owned(),
+        parameters,
+        loaded: Some(false),
+        inserts: Some(true),
+        ..ModelFacts::default()
+    }
+}
+
+fn loaded(model: ModelFacts) -> ModelFacts {
+    ModelFacts { loaded: Some(true), context: Some(4096), ..model }
+}
+
+fn chat(model: ModelFacts) -> ModelFacts {
+    ModelFacts { inserts: Some(false), ..model }
+}
+
+fn relayed(model: ModelFacts) -> ModelFacts {
+    ModelFacts { relayed: true, ..model }
+}
+
+fn ollama(models: impl Into<Vec<ModelFacts>>) -> Says {
+    Says::Models(Kind::Ollama, models.into())
+}
+
+fn llama_server(model: ModelFacts) -> Says {
+    Says::Models(Kind::LlamaServer, vec![model])
+}
+
+/// An address on which nothing listens.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+fn search(places: &[SocketAddr]) -> Search {
+    let places = places.iter().map(|place| Url::parse(&format!("http://{place}")).unwrap());
+    Search {
+        places: places.collect(),
+        timeout: Duration::from_millis(300),
+        retries: 1,
+        ..Search::usual(Arc::new(Client::connect), |model| model.inserts == Some(true))
+    }
+}
+
+fn start(search: &Search) -> Probe {
+    let moment = Duration::from_millis(20);
+    let pace = Pace { interval: moment, when_down: moment, when_loading: moment };
+    Probe::start(search.clone(), pace, Load { num_ctx: 8192, keep_alive: "30m".to_owned() })
+}
+
+/// Fails where something that must happen does not.
+async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, event).await.unwrap_or_else(|_| panic!("never: {what}"))
+}
+
+async fn until(probe: &Probe, what: &str, holds: impl FnMut(&Arc<Health>) -> bool) -> Arc<Health> {
+    let mut watch = probe.watch();
+    soon(what, watch.wait_for(holds)).await.unwrap().clone()
+}
+
+async fn reaches(probe: &Probe, state: State) -> Arc<Health> {
+    until(probe, &format!("{state:?}"), |health| health.state == state).await
+}
+
+/// Compares a sentence in which every place goes by its letter.
+fn check(sentence: &str, search: &Search, expect: &Expect) {
+    let mut sentence = sentence.to_owned();
+    for (place, letter) in search.places.iter().zip('A'..) {
+        sentence = sentence.replace(place.as_str(), &format!("<{letter}>"));
+        if let Some(port) = place.port() {
+            sentence = sentence.replace(&port.to_string(), &format!("<{letter}>"));
+        }
+    }
+    expect.assert_eq(&sentence);
+}
+
+/// What one search says, chosen or not.
+async fn finds(search: &Search, expect: Expect) {
+    let sentence = match search.discover().await.choice {
+        Ok(serving) => serving.why,
+        Err(why_none) => why_none,
+    };
+    check(&sentence, search, &expect);
+}
+
+#[tokio::test]
+async fn nothing_runs() {
+    finds(&search(&[nobody().await, nobody().await]), expect!["no model server answers on this machine (ports <A>, <B>); start Ollama or llama-server, or set router.local_endpoint"]).await;
+}
+
+#[tokio::test]
+async fn a_strangers_answer_is_no_model() {
+    let stranger = Server::start(Says::Stranger).await;
+    finds(&search(&[stranger.address, nobody().await]), expect!["no model server answers on this machine (ports <A>, <B>); start Ollama or llama-server, or set router.local_endpoint"]).await;
+}
+
+#[tokio::test]
+async fn of_loadable_models_the_one_of_a_fit_size_is_taken() {
+    let models = [
+        coder("c:0.5b", 0.5),
+        coder("c:32b", 32.0),
+        coder("c:1.5b", 1.5),
+        chat(coder("chat:3b", 3.0)),
+    ];
+    let server = Server::start(ollama(models)).await;
+    finds(
+        &search(&[server.address]),
+        expect!["c:1.5b at <A> (Ollama): it can be loaded and fills in the middle"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_loaded_coder_goes_before_a_loadable_one_and_that_before_a_loaded_chat_model() {
+    let first = Server::start(ollama([coder("fit", 3.0), loaded(chat(coder("chat", 3.0)))])).await;
+    let second = Server::start(llama_server(loaded(coder("large", 14.0)))).await;
+    let mut search = search(&[first.address, second.address]);
+    finds(&search, expect!["large at <B> (llama-server): it is loaded and fills in the middle"])
+        .await;
+    search.places.truncate(1);
+    finds(&search, expect!["fit at <A> (Ollama): it can be loaded and fills in the middle"]).await;
+    first.says(ollama([chat(coder("other", 3.0)), loaded(chat(coder("chat", 3.0)))]));
+    finds(&search, expect!["chat at <A> (Ollama): it is loaded and continues text, as no model that fills in the middle was found"]).await;
+}
+
+#[tokio::test]
+async fn a_relayed_model_is_never_taken() {
+    let server = Server::start(ollama([relayed(coder("big:cloud", 480.0))])).await;
+    let mut search = search(&[server.address]);
+    finds(&search, expect!["Ollama at <A> only relays its models (big:cloud) to another machine; download a code model into it"]).await;
+    search.model = Some("big:cloud".to_owned());
+    finds(&search, expect!["the model 'big:cloud' is only relayed to another machine; Hearth asks models on this machine alone"]).await;
+}
+
+#[tokio::test]
+async fn an_empty_server_says_what_to_do() {
+    let server = Server::start(ollama([])).await;
+    finds(
+        &search(&[server.address]),
+        expect!["Ollama at <A> has no model; download a code model into it"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_configured_model_is_taken_or_missed_by_name() {
+    let server = Server::start(ollama([coder("a:latest", 1.5), coder("b:7b", 7.0)])).await;
+    let mut search = search(&[server.address, nobody().await]);
+    search.model = Some("a".to_owned());
+    finds(
+        &search,
+        expect![
+            "a:latest at <A> (Ollama), as configured: it can be loaded and fills in the middle"
+        ],
+    )
+    .await;
+    search.model = Some("c".to_owned());
+    finds(
+        &search,
+        expect!["no server on this machine has the model 'c'; there are: a:latest, b:7b"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_configured_endpoint_says_what_is_wrong_with_it() {
+    finds(
+        &search(&[nobody().await]),
+        expect!["no model server answers at <A>: connection refused"],
+    )
+    .await;
+    finds(
+        &search(&["192.0.2.1:8080".parse().unwrap()]),
+        expect!["<A> is not on this machine; Hearth sends code to loopback addresses only"],
+    )
+    .await;
+    let stranger = Server::start(Says::Stranger).await;
+    finds(&search(&[stranger.address]), expect!["the server at <A> refused: 404 no"]).await;
+    let silent = Server::start(Says::Silence).await;
+    finds(&search(&[silent.address]), expect!["no model server answers at <A>: silent for 300 ms"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_configured_kind_is_the_only_one_tried() {
+    let mut server = Server::start(llama_server(loaded(coder("m", 1.5)))).await;
+    let search = Search { kinds: vec![Kind::Ollama], ..search(&[server.address]) };
+    finds(&search, expect!["the server at <A> refused: 404 no"]).await;
+    assert_eq!(server.asked.recv().await.as_deref(), Some("look Ollama"));
+    assert!(server.asked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn the_choice_is_loaded_and_loaded_again() {
+    let mut server = Server::start(ollama([coder("m", 1.5)])).await;
+    let probe = start(&search(&[server.address]));
+    server.is_asked("load m").await;
+    let health = reaches(&probe, State::Warm).await;
+    assert!(health.loaded_in.is_some());
+    server.says(ollama([coder("m", 1.5)]));
+    server.is_asked("load m").await;
+    reaches(&probe, State::Warm).await;
+}
+
+#[tokio::test]
+async fn a_sleeping_llama_server_is_left_alone() {
+    let mut server = Server::start(llama_server(coder("m", 1.5))).await;
+    let probe = start(&search(&[server.address]));
+    server.is_asked("load m").await;
+    reaches(&probe, State::Warm).await;
+    server.says(llama_server(coder("m", 1.5)));
+    reaches(&probe, State::Cold).await;
+    for _ in 0..3 {
+        let question = soon("a look", server.asked.recv()).await.unwrap();
+        assert_eq!(question, "look LlamaServer");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_be_loaded_says_so() {
+    let server = Server::start(ollama([coder("huge", 400.0)])).await;
+    let search = search(&[server.address]);
+    let probe = start(&search);
+    let health = until(&probe, "the sentence", |health| health.message.contains("could not")).await;
+    assert_eq!(health.state, State::Cold);
+    check(
+        &health.message,
+        &search,
+        &expect!["the model could not be loaded: the server at <A> refused: 404 no"],
+    );
+}
+
+#[tokio::test]
+async fn a_server_comes_loads_serves_and_dies() {
+    let address = nobody().await;
+    let search = search(&[address]);
+    let probe = start(&search);
+    reaches(&probe, State::Down).await;
+
+    let server = Server::at(address, Says::Loading).await;
+    let health = reaches(&probe, State::Loading).await;
+    check(&health.message, &search, &expect!["the server at <A> is loading its model"]);
+
+    server.says(llama_server(loaded(coder("m", 1.5))));
+    let health = reaches(&probe, State::Warm).await;
+    check(
+        &health.message,
+        &search,
+        &expect!["m at <A> (llama-server): it is loaded and fills in the middle"],
+    );
+
+    drop(server);
+    let health = reaches(&probe, State::Down).await;
+    assert!(health.choice.is_none());
+    check(&health.message, &search, &expect!["no model server answers at <A>: connection refused"]);
+}
+
+#[tokio::test]
+async fn another_server_takes_over_and_another_model_is_loaded() {
+    let first = Server::start(llama_server(loaded(coder("one", 1.5)))).await;
+    let search = search(&[first.address, nobody().await]);
+    let probe = start(&search);
+    reaches(&probe, State::Warm).await;
+
+    first.says(llama_server(loaded(coder("two", 1.5))));
+    let named = |name: &'static str| {
+        move |health: &Arc<Health>| health.choice.as_ref().is_some_and(|it| it.model.name == name)
+    };
+    until(&probe, "two", named("two")).await;
+
+    let second_place = search.places[1].socket_addrs(|| None).unwrap()[0];
+    let _second = Server::at(second_place, ollama([loaded(coder("three", 1.5))])).await;
+    drop(first);
+    let health = until(&probe, "three", named("three")).await;
+    check(
+        &health.message,
+        &search,
+        &expect!["three at <B> (Ollama): it is loaded and fills in the middle"],
+    );
+}
+
+#[tokio::test]
+async fn a_larger_context_is_noticed() {
+    let server = Server::start(llama_server(loaded(coder("m", 1.5)))).await;
+    let probe = start(&search(&[server.address]));
+    reaches(&probe, State::Warm).await;
+    let larger = ModelFacts { context: Some(16_384), ..loaded(coder("m", 1.5)) };
+    server.says(llama_server(larger));
+    until(&probe, "16,384 tokens", |health| {
+        health.choice.as_ref().is_some_and(|it| it.model.context == Some(16_384))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_model_serves_strangers_are_left_alone() {
+    let mut server = Server::start(llama_server(loaded(coder("m", 1.5)))).await;
+    let mut stranger = Server::start(Says::Stranger).await;
+    let probe = start(&search(&[server.address, stranger.address]));
+    reaches(&probe, State::Warm).await;
+    while stranger.asked.try_recv().is_ok() {}
+    for _ in 0..3 {
+        server.is_asked("look LlamaServer").await;
+    }
+    assert!(stranger.asked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_nudge_looks_at_once() {
+    let mut server = Server::start(llama_server(loaded(coder("m", 1.5)))).await;
+    let probe = Probe::start(
+        search(&[server.address]),
+        Pace::default(),
+        Load { num_ctx: 8192, keep_alive: "30m".to_owned() },
+    );
+    server.is_asked("load m").await;
+    reaches(&probe, State::Warm).await;
+    let until_loaded = |health: &Arc<Health>| health.loaded_in.is_some();
+    until(&probe, "loaded", until_loaded).await;
+    server.is_asked("look LlamaServer").await;
+    server.says(llama_server(loaded(coder("n", 1.5))));
+    probe.nudge();
+    server.is_asked("load n").await;
+}
+
+#[tokio::test]
+async fn dropping_the_probe_stops_what_it_was_loading() {
+    let mut server = Server::start(ollama([coder("slow", 1.5)])).await;
+    let probe = start(&search(&[server.address]));
+    server.is_asked("load slow").await;
+    reaches(&probe, State::Loading).await;
+    drop(probe);
+    server.is_asked("gone").await;
+}
