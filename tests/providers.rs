@@ -898,7 +898,7 @@ async fn a_look_at_lm_studio() {
         &expect![[r#"
         ["GET /v1/models", "GET /api/v0/models"]
         {
-          "kind": "open-ai",
+          "kind": "openai",
           "models": [
             {
               "architecture": "qwen2",

@@ -170,81 +170,108 @@ impl Basis {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    Word,
+    Lower,
+    Upper,
+    Digit,
     Space,
     Mark,
     Other,
 }
 
-impl Class {
-    fn of(byte: u8) -> Self {
-        match byte {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => Self::Word,
-            b' ' | b'\t' | b'\n' | b'\r' => Self::Space,
-            b'!'..=b'~' => Self::Mark,
-            _ => Self::Other,
-        }
+/// The class of each byte, as a table: a prompt is estimated on each keystroke.
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'a'..=b'z' => Class::Lower,
+            b'A'..=b'Z' => Class::Upper,
+            b'0'..=b'9' => Class::Digit,
+            b' ' | b'\t' | b'\n' | b'\r' => Class::Space,
+            b'!'..=b'~' => Class::Mark,
+            _ => Class::Other,
+        };
+        byte += 1;
     }
+    classes
+};
+
+/// How many bytes at the start of `text` are of `class`.
+fn run(text: &[u8], class: Class) -> usize {
+    let end = text.iter().position(|byte| CLASSES[usize::from(*byte)] != class);
+    end.unwrap_or(text.len())
 }
 
 /// Estimates tokens by runs of like characters, as pre-tokenizers cut them.
 fn estimate(text: &str) -> Estimate {
     let mut rest = text.as_bytes();
     let mut sum = Estimate::default();
-    while let Some(class) = rest.first().copied().map(Class::of) {
-        let len = rest.iter().take_while(|byte| Class::of(**byte) == class).count();
-        let (run, after) = rest.split_at(len);
-        match class {
-            Class::Word => word(run, &mut sum),
-            Class::Space if run == b" " && after.first().is_some_and(u8::is_ascii_digit) => {
-                sum.dense += 1;
+    while let Some(byte) = rest.first() {
+        let class = CLASSES[usize::from(*byte)];
+        let len = match class {
+            Class::Lower | Class::Upper | Class::Digit => word(rest, &mut sum),
+            Class::Space => space(rest, &mut sum),
+            Class::Mark => {
+                // Operators of several characters are mostly one token, which calibration finds.
+                let len = run(rest, class);
+                sum.plain += len;
+                len
             }
-            Class::Space => sum.plain += space(run),
-            // Operators of several characters are mostly one token, which calibration finds out.
-            Class::Mark => sum.plain += len,
-            // Every byte can become a token; none becomes more.
-            Class::Other => sum.dense += len,
-        }
-        rest = after;
+            Class::Other => {
+                // Every byte can become a token; none becomes more.
+                let len = run(rest, class);
+                sum.dense += len;
+                len
+            }
+        };
+        rest = &rest[len..];
     }
     sum
 }
 
-/// A space joins the word behind it, which a digit is not. Line ends and tabs may stand alone; runs of spaces are one
-/// token up to a length.
-fn space(run: &[u8]) -> usize {
-    if run == b" " {
-        return 0;
+/// Adds the space that `text` starts with, and says how long it is. A space joins the word behind
+/// it, which a digit is not. Line ends and tabs may stand alone; runs of spaces are one token up to
+/// a length.
+fn space(text: &[u8], sum: &mut Estimate) -> usize {
+    let len = run(text, Class::Space);
+    if text[..len] == *b" " {
+        sum.dense += usize::from(text.get(1).is_some_and(u8::is_ascii_digit));
+        return len;
     }
-    let spaces = memchr::memchr_iter(b' ', run).count();
-    run.len() - spaces + if spaces > 0 { 1 + spaces / 16 } else { 0 }
+    let spaces = memchr::memchr_iter(b' ', &text[..len]).count();
+    sum.plain += len - spaces + if spaces > 0 { 1 + spaces / 16 } else { 0 };
+    len
 }
 
-/// A run of letters and digits: its words by changes of case, each digit alone, noise by its length.
-fn word(run: &[u8], sum: &mut Estimate) {
-    let digits = run.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = run.len() - digits;
-    let (mut words, mut tokens, mut longest) = (0, 0, 0);
-    let mut rest = run;
-    while !rest.is_empty() {
-        let upper = rest.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-        let lower = rest[upper..].iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+/// Adds the letters and digits that `text` starts with, and says how long they are: words by
+/// changes of case, each digit alone, noise by its length.
+fn word(text: &[u8], sum: &mut Estimate) -> usize {
+    let (mut words, mut tokens, mut letters, mut digits, mut longest) = (0, 0, 0, 0, 0);
+    loop {
+        let rest = &text[letters + digits..];
+        let upper = run(rest, Class::Upper);
+        let lower = run(&rest[upper..], Class::Lower);
         let len = upper + lower;
         if len == 0 {
-            rest = &rest[1..];
+            let more = run(rest, Class::Digit);
+            if more == 0 {
+                break;
+            }
+            digits += more;
             continue;
         }
         words += 1;
+        letters += len;
         longest = longest.max(len);
         tokens += if upper > 1 {
             (2 * upper).div_ceil(3) + lower.div_ceil(4)
         } else {
             1 + len.saturating_sub(3) / 4
         };
-        rest = &rest[len..];
     }
+    let len = letters + digits;
     sum.dense += digits;
-    if run.len() >= NOISE && (digits * 6 >= run.len() || words * 4 >= run.len()) {
+    if len >= NOISE && (digits * 6 >= len || words * 4 >= len) {
         sum.dense += letters;
     } else if longest > LONGEST_WORD {
         sum.dense += (2 * letters).div_ceil(3);
@@ -253,6 +280,7 @@ fn word(run: &[u8], sum: &mut Estimate) {
     } else {
         sum.plain += tokens;
     }
+    len
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub enum Kind {
     /// llama.cpp's own server.
     LlamaServer,
     /// Any server with `/v1/completions`: LM Studio, vLLM, …
+    #[serde(rename = "openai")]
     OpenAi,
 }
 
