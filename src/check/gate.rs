@@ -109,9 +109,8 @@ fn parse(language: &Language, text: &str, old: Option<&Tree>) -> Option<Tree> {
 
 fn point(text: &str, byte: usize) -> Point {
     let before = &text.as_bytes()[..byte];
-    let row = before.iter().filter(|byte| **byte == b'\n').count();
-    let line =
-        before.iter().rposition(|byte| *byte == b'\n').map_or(0, |line_break| line_break + 1);
+    let row = memchr::memchr_iter(b'\n', before).count();
+    let line = memchr::memrchr(b'\n', before).map_or(0, |line_break| line_break + 1);
     Point::new(row, byte - line)
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a model may take to load before a person gives up.
-const LOADING: Duration = Duration::from_secs(300);
+const LOADING: Duration = Duration::from_mins(5);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -62,8 +62,7 @@ async fn complete(
     let desk = Arc::new(Desk::open(Client::new()?, subscription));
     let mut health = desk.router().watch();
     let ready = health.wait_for(|health| match health.state {
-        State::Warm => true,
-        State::Down => true,
+        State::Warm | State::Down => true,
         State::Cold | State::Loading => false,
     });
     match tokio::time::timeout(LOADING, ready).await {

@@ -146,7 +146,7 @@ pub fn enclosing(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::{fmt::Write as _, sync::atomic::AtomicBool};
 
     use expect_test::{Expect, expect};
 
@@ -164,7 +164,7 @@ mod tests {
                 Border::Line => "    ",
             };
             let line = text.line(text.byte_to_line(start));
-            seen.push_str(&format!("{mark} {line}"));
+            let _ = write!(seen, "{mark} {line}");
         }
         expected.assert_eq(&seen);
     }

@@ -61,8 +61,7 @@ impl Brackets {
             self.quote = match (position, byte) {
                 (_, b'\'') => None,
                 (0, b'\\') => Some(1),
-                (0, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'"') => Some(2),
-                (1, _) => Some(2),
+                (0, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'"') | (1, _) => Some(2),
                 _ => None,
             };
             if self.quote.is_some() || byte == b'\'' {

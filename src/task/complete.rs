@@ -18,7 +18,7 @@ use crate::{
     config::Settings,
     context::{prompt, window::View},
     model::{
-        self, Budget, Event, Events, Job, Kind, ModelError, Prompt, Stop,
+        self, Budget, Event, Events, Job, Kind, ModelError, Prompt, Stop, Usage,
         fim::{self, Mode},
     },
     route::{Serving, State},
@@ -68,13 +68,14 @@ pub async fn complete(
     let work = answer(&desk, &settings, &snapshot, offset, &mut ticket);
     let answer = match patience {
         None => work.await,
-        Some(patience) => match tokio::time::timeout(patience, work).await {
-            Ok(answer) => answer,
-            Err(_) => {
+        Some(patience) => {
+            if let Ok(answer) = tokio::time::timeout(patience, work).await {
+                answer
+            } else {
                 ticket.hand_over();
                 Answer::Late
             }
-        },
+        }
     };
     match &answer {
         Answer::Suggestion(_) => desk.note(None),
@@ -169,10 +170,11 @@ struct Asking {
 impl Asking {
     async fn run(self, sink: Sink) -> End {
         match self.ask().await {
-            Ok((prompt, mode, events)) => {
-                let end = self.follow(&prompt, mode, events, &sink).await;
-                self.desk.count_later(self.serving, prompt);
-                end.unwrap_or_else(|error| nothing(&self.desk, &error))
+            Ok((prompt, mode, mut events)) => {
+                let end = self.follow(&prompt, mode, &mut events, &sink).await;
+                let ended = matches!(end, Ok((_, Some(_))));
+                self.desk.clear_up(self.serving, prompt, ended.then_some(events));
+                end.map_or_else(|error| nothing(&self.desk, &error), |(end, _)| end)
             }
             Err(Refusal::Model(error)) => nothing(&self.desk, &error),
             Err(Refusal::NoRoom(ceiling)) => End::Nothing {
@@ -245,14 +247,15 @@ impl Asking {
         stops
     }
 
-    /// Follows the stream until a line or block is complete. Dropping the stream stops the model.
+    /// Follows the stream until a line or block is complete. Dropping the stream stops the model; with
+    /// the server's last word, which is the usage, it has stopped by itself.
     async fn follow(
         &self,
         prompt: &Arc<Prompt>,
         mode: Mode,
-        mut events: Events,
+        events: &mut Events,
         sink: &Sink,
-    ) -> Result<End, ModelError> {
+    ) -> Result<(End, Option<Usage>), ModelError> {
         let mut judge = Judge::new(self.extent);
         let mut first_text = None;
         let (end, usage) = loop {
@@ -276,7 +279,6 @@ impl Asking {
                 }
             }
         };
-        drop(events);
         if let Some(usage) = usage {
             if let Some(reported) = usage.prompt_tokens {
                 self.desk.counter(&self.serving).calibrate(prompt, reported);
@@ -295,7 +297,7 @@ impl Asking {
             first_text,
             total: self.began.elapsed(),
         });
-        Ok(end)
+        Ok((end, usage))
     }
 }
 

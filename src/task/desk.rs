@@ -6,10 +6,11 @@ use std::{
 };
 
 use dashmap::DashMap;
+use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::{
-    model::{Client, Prompt, Segment, TokenCounter, Usage, fim::Mode},
+    model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
     route::{Router, Serving},
     session::task::OwnedTask,
 };
@@ -21,7 +22,7 @@ pub struct Desk {
     /// By the place and name of a model.
     counters: DashMap<String, TokenCounter>,
     last: watch::Sender<Last>,
-    counting: Mutex<Option<OwnedTask>>,
+    clearing: Mutex<Option<OwnedTask>>,
 }
 
 /// How the last task went.
@@ -54,7 +55,7 @@ impl Desk {
             router: Router::start(client, settings),
             counters: DashMap::new(),
             last: watch::Sender::default(),
-            counting: Mutex::default(),
+            clearing: Mutex::default(),
         }
     }
 
@@ -86,11 +87,15 @@ impl Desk {
         });
     }
 
-    /// Lets the server count the pieces of a prompt that were estimated, after the prompt was used.
-    /// A newer prompt replaces one that is still being counted.
-    pub(super) fn count_later(&self, serving: Serving, prompt: Arc<Prompt>) {
+    /// What is left to do after a generation, and waits for nobody: reads the stream of one that has
+    /// ended to its last byte, which keeps the connection; then lets the server count the pieces of
+    /// the prompt that were estimated. A newer generation's replaces what is not done yet.
+    pub(super) fn clear_up(&self, serving: Serving, prompt: Arc<Prompt>, ended: Option<Events>) {
         let counter = self.counter(&serving);
-        let counting = OwnedTask::spawn(async move {
+        let clearing = OwnedTask::spawn(async move {
+            if let Some(mut events) = ended {
+                while events.next().await.is_some() {}
+            }
             for segment in prompt.segments() {
                 let Segment::Text(text) = segment else { continue };
                 // A short piece is estimated well enough, and changes with the next key.
@@ -103,6 +108,6 @@ impl Desk {
                 }
             }
         });
-        *self.counting.lock().unwrap_or_else(PoisonError::into_inner) = Some(counting);
+        *self.clearing.lock().unwrap_or_else(PoisonError::into_inner) = Some(clearing);
     }
 }
