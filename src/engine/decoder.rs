@@ -128,7 +128,7 @@ impl Decoder {
         }
         let mut layers = Vec::new();
         for i in 0..config.n_layers {
-            let mut linear = |gguf: &mut Gguf<R>, name: &str, k: usize, n: usize| {
+            let linear = |gguf: &mut Gguf<R>, name: &str, k: usize, n: usize| {
                 let matrix = matrix(gguf, &format!("blk.{i}.{name}.weight"), k, n, team)?;
                 let bias = format!("blk.{i}.{name}.bias");
                 let bias =

@@ -119,11 +119,15 @@ impl Tokenizer {
         }
         let key = "tokenizer.ggml.merges";
         let merges = gguf.texts(key).ok_or_else(|| EngineError::Missing(key.to_owned()))?;
-        let merges = merges
-            .iter()
-            .map(|merge| merge.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| wrong("a merge rule is not two words".to_owned()))?;
+        // Checked here, as the builder below panics over a rule whose result is no token.
+        let rule = |merge: &String| {
+            let (a, b) = merge.split_once(' ')?;
+            let known = [a, b, &format!("{a}{b}")].iter().all(|t| vocabulary.contains_key(*t));
+            known.then(|| (a.to_owned(), b.to_owned()))
+        };
+        let merges = merges.iter().map(rule).collect::<Option<Vec<_>>>();
+        let merges =
+            merges.ok_or_else(|| wrong("a merge rule names what is no token".to_owned()))?;
         let pre = gguf.text("tokenizer.ggml.pre").unwrap_or("gpt-2");
         let (pre, ignore_merges) = pre_tokenizer(pre)?;
         let model = BPE::builder()
