@@ -1,7 +1,7 @@
 //! Measures the built-in engine on a GGUF, and prints what it generates.
 //!
 //! ```text
-//! cargo bench --bench engine -- MODEL.gguf speed [THREADS]     tokens a second, memory, a keystroke
+//! cargo bench --bench engine -- MODEL.gguf speed [THREADS [RUNS]]  tokens a second, memory, a keystroke
 //! cargo bench --bench engine -- MODEL.gguf greedy PROMPTS.json tokens and log-probabilities
 //! cargo bench --bench engine -- MODEL.gguf tokenize FILES...   the files' tokens
 //! ```
@@ -22,7 +22,10 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     };
     let answer = match (what.as_str(), rest) {
-        ("speed", rest) => speed(model, rest.first().map_or(Ok(0), |n| n.parse())?)?,
+        ("speed", rest) => {
+            let number = |at: usize, default| rest.get(at).map_or(Ok(default), |n| n.parse());
+            speed(model, number(0, 0)?, number(1, 3)?)?
+        }
         ("greedy", [prompts]) => greedy(model, prompts)?,
         ("tokenize", files) => tokenize(model, files)?,
         _ => anyhow::bail!("unknown arguments {args:?}"),
@@ -60,7 +63,7 @@ fn tokens(n: usize, n_vocab: usize, seed: u32) -> Vec<u32> {
     std::iter::repeat_with(next).take(n).collect()
 }
 
-fn speed(model: &str, threads: usize) -> anyhow::Result<Value> {
+fn speed(model: &str, threads: usize, runs: usize) -> anyhow::Result<Value> {
     let base = memory("VmRSS")?;
     let started = Instant::now();
     let options = Options {
@@ -75,7 +78,7 @@ fn speed(model: &str, threads: usize) -> anyhow::Result<Value> {
     let n_vocab = info.config.n_vocab;
     let best = |n: usize| -> anyhow::Result<f64> {
         let mut best = f64::MAX;
-        for seed in 0..3 {
+        for seed in 0..runs as u32 {
             let (_, usage, _) = run(&engine, Job::new(tokens(n, n_vocab, seed), 0))?;
             best = best.min(usage.timings.prefill.as_secs_f64());
         }
@@ -84,7 +87,7 @@ fn speed(model: &str, threads: usize) -> anyhow::Result<Value> {
     let pp512 = best(512)?;
     let pp2048 = best(2048)?;
     let (mut decode, mut decoded) = (f64::MAX, 0);
-    for seed in 0..12 {
+    for seed in 0..4 * runs as u32 {
         // The model may end its text early; only runs that went on say something.
         let (_, usage, _) = run(&engine, Job::new(tokens(16, n_vocab, seed), 64))?;
         let n = usage.output_tokens.saturating_sub(1);

@@ -11,7 +11,6 @@ Prints one line a measurement with its goal; exits with 1 if one was missed.
 
 import argparse
 import json
-import os
 import pathlib
 import socket
 import subprocess
@@ -204,12 +203,11 @@ def greedy(llama, binary, model):
         say("  at the median and 99 %", f"{errors[len(errors) // 2]:.4f} {errors[len(errors) * 99 // 100]:.4f}")
 
 
-def speed(llama, binary, model, threads):
-    env = {**os.environ}
-    ours = engine(binary, model, "speed", threads)
+def speed(llama, binary, model, threads, repeat):
+    ours = engine(binary, model, "speed", threads, repeat)
     out = subprocess.run([llama / "llama-bench", "-m", model, "-t", str(threads), "-p", "512,2048", "-n", "64",
-                          "-r", "3", "-o", "json"], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                         env=env, text=True).stdout
+                          "-r", str(repeat), "-o", "json"], check=True, stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, text=True).stdout
     best = {}
     for row in json.loads(out):
         best[row["n_prompt"] or "tg"] = max(row["samples_ts"])
@@ -235,6 +233,7 @@ def main():
     parser.add_argument("--llama", type=pathlib.Path, required=True)
     parser.add_argument("--make", type=pathlib.Path)
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--repeat", type=int, default=3, help="the best of so many runs counts, on both sides")
     parser.add_argument("--only", choices=("greedy", "speed"))
     parser.add_argument("models", nargs="*")
     args = parser.parse_args()
@@ -249,7 +248,7 @@ def main():
             greedy(args.llama, binary, model)
         if args.only != "greedy":
             for threads in args.threads.split(","):
-                speed(args.llama, binary, model, int(threads))
+                speed(args.llama, binary, model, int(threads), args.repeat)
     sys.exit(1 if missed else 0)
 
 
