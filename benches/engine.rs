@@ -8,7 +8,7 @@
 //!
 //! `tests/engine/compare.py` runs both beside llama.cpp's tools. Without arguments nothing is done,
 //! so that `cargo bench` needs no model.
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(clippy::print_stdout, clippy::type_complexity, missing_docs)]
 
 use std::time::{Duration, Instant};
 
@@ -54,11 +54,12 @@ fn run(engine: &Engine, job: Job) -> anyhow::Result<(Vec<(u32, f32)>, Usage, Dur
 }
 
 /// Pseudorandom tokens: a benchmark's text, as llama-bench has it.
-fn tokens(n: usize, n_vocab: usize, seed: u32) -> Vec<u32> {
-    let mut state = seed;
+fn tokens(n: usize, n_vocab: usize, seed: usize) -> Vec<u32> {
+    let n_plain = u32::try_from(n_vocab - 64).unwrap_or(u32::MAX);
+    let mut state = u32::try_from(seed).unwrap_or_default();
     let next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) % (n_vocab as u32 - 64)
+        (state >> 8) % n_plain
     };
     std::iter::repeat_with(next).take(n).collect()
 }
@@ -78,7 +79,7 @@ fn speed(model: &str, threads: usize, runs: usize) -> anyhow::Result<Value> {
     let n_vocab = info.config.n_vocab;
     let best = |n: usize| -> anyhow::Result<f64> {
         let mut best = f64::MAX;
-        for seed in 0..runs as u32 {
+        for seed in 0..runs {
             let (_, usage, _) = run(&engine, Job::new(tokens(n, n_vocab, seed), 0))?;
             best = best.min(usage.timings.prefill.as_secs_f64());
         }
@@ -87,7 +88,7 @@ fn speed(model: &str, threads: usize, runs: usize) -> anyhow::Result<Value> {
     let pp512 = best(512)?;
     let pp2048 = best(2048)?;
     let (mut decode, mut decoded) = (f64::MAX, 0);
-    for seed in 0..4 * runs as u32 {
+    for seed in 0..4 * runs {
         // The model may end its text early; only runs that went on say something.
         let (_, usage, _) = run(&engine, Job::new(tokens(16, n_vocab, seed), 64))?;
         let n = usage.output_tokens.saturating_sub(1);

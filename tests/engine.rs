@@ -1,8 +1,8 @@
 //! The built-in engine through its public face, on models that the tests write themselves.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::type_complexity)]
 
 #[path = "engine/tiny.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, clippy::pedantic)]
 mod tiny;
 
 use std::{

@@ -1,6 +1,7 @@
 //! The shape of a model, read from a GGUF's metadata and held against the tensors it names.
 //!
 //! Nothing is allocated by these numbers before `Config::read` has found them plausible.
+#![allow(clippy::cast_possible_truncation, reason = "single precision is what the model has")]
 
 use std::io::{Read, Seek};
 
@@ -54,7 +55,7 @@ impl Config {
         let within = |name: &str, max: u64| {
             let key = format!("{architecture}.{name}");
             match gguf.count(&key) {
-                Some(n) if (1..=max).contains(&n) => Ok(Some(n as usize)),
+                Some(n) if (1..=max).contains(&n) => Ok(usize::try_from(n).ok()),
                 Some(n) => Err(EngineError::Damaged(format!("{key} is {n}"))),
                 None => Ok(None),
             }

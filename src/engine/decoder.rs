@@ -3,6 +3,7 @@
 //! It evaluates the tokens it is given behind those that a cache already holds, and nothing else:
 //! which tokens those are, when to stop and which token comes next is for others to decide. It
 //! never looks at text.
+#![allow(clippy::cast_possible_truncation, reason = "single precision is what the model has")]
 
 use std::io::{Read, Seek};
 

@@ -272,9 +272,8 @@ impl<R: Read> Header<'_, R> {
             0 | 1 | 7 => 1,
             2 | 3 => 2,
             4..=6 => 4,
-            8 => 8,
+            8 | 10..=12 => 8,
             9 => 12,
-            10..=12 => 8,
             _ => {
                 return Err(EngineError::Damaged(format!("'{key}' lists the unknown kind {kind}")));
             }

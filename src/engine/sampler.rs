@@ -54,6 +54,7 @@ impl Sampler {
             return None;
         }
         let total: f64 = logits.iter().map(|x| finite_exp(*x - max)).sum();
+        #[allow(clippy::cast_possible_truncation, reason = "logits have no more precision")]
         let log_total = total.ln() as f32 + max;
         let token = if self.sampling.temperature > 0.0 { self.sample(logits, max)? } else { best };
         let logit = *logits.get(token as usize)?;

@@ -104,18 +104,13 @@ impl Tokenizer {
             } else {
                 None
             };
-            match plain {
-                Some(plain) => {
-                    vocabulary.insert(token.clone(), id);
-                    bytes.push(plain);
-                    is_control.push(false);
-                }
-                None => {
-                    controls.insert(token.clone(), id);
-                    bytes.push(Box::default());
-                    is_control.push(true);
-                }
+            is_control.push(plain.is_none());
+            if plain.is_some() {
+                vocabulary.insert(token.clone(), id);
+            } else {
+                controls.insert(token.clone(), id);
             }
+            bytes.push(plain.unwrap_or_default());
         }
         let key = "tokenizer.ggml.merges";
         let merges = gguf.texts(key).ok_or_else(|| EngineError::Missing(key.to_owned()))?;

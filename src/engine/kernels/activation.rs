@@ -132,5 +132,5 @@ fn q8_k(xs: &[f32], bytes: &mut [i8], scales: &mut [f32], sums: &mut [i16]) {
 #[inline(always)]
 fn nearest(x: f32) -> i32 {
     const MAGIC: f32 = 12_582_912.0;
-    ((x + MAGIC).to_bits() as i32 & 0x007f_ffff) - 0x0040_0000
+    ((x + MAGIC).to_bits().cast_signed() & 0x007f_ffff) - 0x0040_0000
 }

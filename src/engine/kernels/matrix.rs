@@ -86,30 +86,27 @@ impl Matrix {
             GgmlDType::Q6K => Some(Packing::Q6K),
             _ => None,
         };
-        let weights = match packing {
-            Some(packing) => {
-                let (elements, size) = packing.block();
-                let group = k / elements * size;
-                let mut bytes = vec![0; group * n.div_ceil(LANES)];
-                let to = Shared::new(&mut bytes);
-                team.run(n.div_ceil(LANES), 1, |groups| {
-                    for g in groups {
-                        // SAFETY: each group belongs to one range.
-                        let to = unsafe { to.slice(g * group..(g + 1) * group) };
-                        for row in g * LANES..((g + 1) * LANES).min(n) {
-                            let raw = &raw[row * (raw.len() / n)..(row + 1) * (raw.len() / n)];
-                            pack_row(dtype, raw, row % LANES, to);
-                        }
-                    }
-                });
-                Weights::Packed { packing, bytes, group }
-            }
-            None => {
-                let storage = QStorage::from_data(Cow::Borrowed(raw), &Device::Cpu, dtype);
-                let tensor = storage.and_then(|storage| QTensor::new(storage, (n, k)));
-                Weights::Candle(Arc::new(tensor.map_err(failed)?))
-            }
+        let Some(packing) = packing else {
+            let storage = QStorage::from_data(Cow::Borrowed(raw), &Device::Cpu, dtype);
+            let tensor = storage.and_then(|storage| QTensor::new(storage, (n, k)));
+            let weights = Weights::Candle(Arc::new(tensor.map_err(failed)?));
+            return Ok(Self { n, k, weights });
         };
+        let (elements, size) = packing.block();
+        let group = k / elements * size;
+        let mut bytes = vec![0; group * n.div_ceil(LANES)];
+        let to = Shared::new(&mut bytes);
+        let row_size = raw.len() / n;
+        team.run(n.div_ceil(LANES), 1, |groups| {
+            for g in groups {
+                // SAFETY: each group belongs to one range.
+                let to = unsafe { to.slice(g * group..(g + 1) * group) };
+                for row in g * LANES..((g + 1) * LANES).min(n) {
+                    pack_row(dtype, &raw[row * row_size..(row + 1) * row_size], row % LANES, to);
+                }
+            }
+        });
+        let weights = Weights::Packed { packing, bytes, group };
         Ok(Self { n, k, weights })
     }
 

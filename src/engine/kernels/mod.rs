@@ -11,6 +11,12 @@
 //! column: never on how many rows are evaluated together, nor on the number of threads. That is
 //! what makes a truncated and extended KV cache equal a fresh one bit by bit; no kernel may break it.
 #![allow(clippy::cast_possible_truncation, reason = "quantization narrows on purpose")]
+#![allow(clippy::needless_range_loop, reason = "an index runs over several arrays at once")]
+#![allow(clippy::wildcard_imports, reason = "intrinsics")]
+#![allow(clippy::inline_always, reason = "code is compiled for the instructions of its caller")]
+#![allow(clippy::cast_ptr_alignment, reason = "all such reads are unaligned ones")]
+#![allow(clippy::similar_names, reason = "`x_even` and `s_even` belong together")]
+#![allow(clippy::type_complexity, reason = "tiles of registers")]
 #![allow(clippy::many_single_char_names, reason = "m, n and k are the field's words")]
 
 pub(crate) mod activation;

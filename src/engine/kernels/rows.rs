@@ -79,13 +79,14 @@ pub(crate) fn swiglu(gate: &mut [f32], up: &[f32], team: Team) {
 /// no branches, no calls.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
+    // Adding this rounds to a whole number, which is then in the low bits.
+    const MAGIC: f32 = 12_582_912.0;
     // Beyond these the result would leave the range of normal numbers.
     let x = x.clamp(-87.0, 88.0);
-    const MAGIC: f32 = 12_582_912.0;
     let shifted = x * std::f32::consts::LOG2_E + MAGIC;
     let n = shifted - MAGIC;
     // ln 2 in two parts, so that the remainder is exact.
-    let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let p = 1.987_569_2e-4_f32;
     let p = p * r + 1.398_199_9e-3;
     let p = p * r + 8.333_452e-3;
