@@ -9,7 +9,8 @@
 //!
 //! Architectures: `qwen2` and `llama` with byte-level BPE vocabularies. Types of weights: F16,
 //! Q8_0, Q4_0, Q5_0, Q4_K and Q6_K have kernels of ours on x86-64 with AVX2; every other type that
-//! candle reads, and every other CPU, uses candle's.
+//! candle reads, and every other CPU, uses candle's, with candle's own threads. There is no way to
+//! a GPU: the decoder works on plain memory, and a model server serves those machines better.
 #![allow(clippy::doc_markdown, reason = "types of weights are written as everybody writes them")]
 
 mod cache;

@@ -191,7 +191,13 @@ struct Task {
 impl Engine {
     /// Loads a model file. Blocks while it reads: call it from a blocking thread.
     pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Self, EngineError> {
-        let path = path.as_ref();
+        // The checks leave nothing to panic about that is known; this is for what is not, in the
+        // crates below.
+        catch_unwind(AssertUnwindSafe(|| Self::open(path.as_ref(), options)))
+            .unwrap_or_else(|_panic| Err(EngineError::Failed("a fault in the loader".to_owned())))
+    }
+
+    fn open(path: &Path, options: &Options) -> Result<Self, EngineError> {
         let mut gguf = Gguf::open(BufReader::new(File::open(path)?))?;
         let config = Config::read(&gguf)?;
         let tokenizer = Arc::new(Tokenizer::read(&gguf, config.n_vocab)?);

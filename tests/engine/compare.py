@@ -2,7 +2,8 @@
 """Holds Hearth's built-in engine against llama.cpp on the same GGUF files, on this machine, in one run.
 
   compare.py --llama DIR MODEL.gguf ...     tokens, log-probabilities, speed, memory
-  compare.py --llama DIR --make DIR SIZE    writes random models: 6m, 60m or 1b5, in Q8_0 and Q4_K_M
+  compare.py --llama DIR --make DIR SIZE    writes random models: 6m, 60m, 60m-llama or 1b5, in F16
+                                            (1b5 without), Q8_0 and Q4_K_M
                                             (needs the packages gguf and numpy)
 
 DIR holds llama-server, llama-bench and llama-quantize. The engine is `cargo bench --bench engine`.
@@ -23,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZES = {  # vocabulary, width, layers, heads, KV heads, feed-forward width, context
     "6m": (8192, 256, 4, 4, 2, 1024, 4096),
     "60m": (32768, 512, 12, 8, 2, 2048, 8192),
+    "60m-llama": (16384, 512, 12, 8, 2, 2048, 8192),
     "1b5": (151936, 1536, 28, 12, 2, 8960, 32768),
 }
 CONTROLS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_middle|>",
@@ -43,7 +45,8 @@ def make(llama, directory, size):
     vocab, width, layers, heads, kv_heads, ffn, ctx = SIZES[size]
     directory.mkdir(parents=True, exist_ok=True)
     f16 = directory / f"random-{size}-F16.gguf"
-    w = gguf.GGUFWriter(str(f16), "qwen2")
+    is_llama = size.endswith("llama")
+    w = gguf.GGUFWriter(str(f16), "llama" if is_llama else "qwen2")
     w.add_name(f"random {size}")
     w.add_context_length(ctx)
     w.add_embedding_length(width)
@@ -53,6 +56,8 @@ def make(llama, directory, size):
     w.add_head_count_kv(kv_heads)
     w.add_layer_norm_rms_eps(1e-6)
     w.add_rope_freq_base(1e6)
+    w.add_vocab_size(vocab)
+    w.add_rope_dimension_count(width // heads)
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in printable]
     tokens = [chr(b) for b in printable] + [chr(256 + i) for i in range(len(others))]
@@ -74,6 +79,8 @@ def make(llama, directory, size):
 
     kv = width // heads * kv_heads
     tensor("token_embd.weight", vocab, width, std=0.1)
+    if is_llama:
+        tensor("output.weight", vocab, width, std=0.1)
     w.add_tensor("output_norm.weight", np.ones(width, np.float32))
     for i in range(layers):
         for name in ("attn_norm", "ffn_norm"):
@@ -82,6 +89,8 @@ def make(llama, directory, size):
                                     ("attn_output", width, width), ("ffn_gate", ffn, width),
                                     ("ffn_up", ffn, width), ("ffn_down", width, ffn)):
             tensor(f"blk.{i}.{name}.weight", rows, columns, std=columns ** -0.5)
+        if is_llama:
+            continue
         for name, rows in (("attn_q", width), ("attn_k", kv), ("attn_v", kv)):
             tensor(f"blk.{i}.{name}.bias", rows, std=0.1)
     w.write_header_to_file()
@@ -146,11 +155,21 @@ def answers_of(server, prompts):
     answers = []
     for prompt in prompts:
         body = {"prompt": prompt, "n_predict": 64, "temperature": 0, "n_probs": 2, "cache_prompt": False,
-                "samplers": ["temperature"]}
-        probabilities = server.ask("/completion", body)["completion_probabilities"]
-        answers.append({"tokens": [p["id"] for p in probabilities], "logprobs": [p["logprob"] for p in probabilities],
-                        "leads": [p["top_logprobs"][0]["logprob"] - p["top_logprobs"][1]["logprob"]
-                                  for p in probabilities]})
+                "samplers": ["temperature"], "return_tokens": True}
+        answer = server.ask("/completion", body)
+        # The server leaves out the probabilities of tokens that are no whole character.
+        known, logprobs, leads = iter(answer["completion_probabilities"] + [None]), [], []
+        entry = next(known)
+        for token in answer["tokens"]:
+            if entry and entry["id"] == token:
+                logprobs.append(entry["logprob"])
+                top = [t["logprob"] for t in entry["top_logprobs"]]
+                leads.append(top[0] - top[1])
+                entry = next(known)
+            else:
+                logprobs.append(None)
+                leads.append(None)
+        answers.append({"tokens": answer["tokens"], "logprobs": logprobs, "leads": leads})
     return answers
 
 
@@ -163,8 +182,9 @@ def apart(ours, theirs):
         if n == min(len(a["tokens"]), len(b["tokens"])):
             whole += 1  # one of them may end earlier: by a control token, which ours does not give out
         else:
-            leads.append(round(b["leads"][n], 4))
-        errors += [abs(x - y) for x, y in zip(a["logprobs"][:n], b["logprobs"])]
+            leads += [] if b["leads"][n] is None else [b["leads"][n]]
+        pairs = zip(a["logprobs"][:n], b["logprobs"])
+        errors += [abs(x - y) for x, y in pairs if x is not None and y is not None]
     return whole, sorted(leads), sorted(errors) or [float("nan")]
 
 
