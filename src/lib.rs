@@ -25,10 +25,11 @@
 //! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
+//! | [`engine`] | tensors: runs a GGUF in this process; no provider asks it yet | everything else |
 //! | [`config`] | settings | everything above |
 //!
 //! Imports run downwards: cli, server → handlers → task → route, check → context → model → session,
-//! syntax → config. `lsp` is used by server and handlers alone.
+//! syntax, engine → config. `lsp` is used by server and handlers alone.
 //!
 //! # Invariants
 //!
@@ -64,6 +65,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod engine;
 pub mod handlers;
 pub mod lsp;
 pub mod model;

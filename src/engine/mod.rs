@@ -1,0 +1,32 @@
+//! The model in the box: a GGUF file, a decoder, a KV cache and a sampler, on threads of its own.
+//!
+//! Knows tensors and tokens, and nothing of the rest of Hearth: no prompts' layout, no editor, no
+//! setting. Text comes in as pieces that say whether they are text or a control token, so that
+//! source code which contains a control token's name stays source code.
+//!
+//! It must never block the caller's executor, never take all cores while it decodes, and never
+//! trust a model file.
+//!
+//! Architectures: `qwen2` and `llama` with byte-level BPE vocabularies. Types of weights: F16,
+//! Q8_0, Q4_0, Q5_0, Q4_K and Q6_K have kernels of ours on x86-64 with AVX2; every other type that
+//! candle reads, and every other CPU, uses candle's, with candle's own threads. There is no way to
+//! a GPU: the decoder works on plain memory, and a model server serves those machines better.
+#![allow(clippy::doc_markdown, reason = "types of weights are written as everybody writes them")]
+
+mod cache;
+mod config;
+mod decoder;
+mod error;
+mod gguf;
+mod kernels;
+mod output;
+mod sampler;
+mod tokenizer;
+mod worker;
+
+pub use config::{Config, Rope};
+pub use error::EngineError;
+pub use gguf::{Gguf, TensorInfo, Value};
+pub use sampler::{Choice, Sampler, Sampling};
+pub use tokenizer::{Piece, Tokenizer};
+pub use worker::{Engine, Event, Events, Info, Job, Options, Stop, Timings, Usage};
