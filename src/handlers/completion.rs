@@ -1,17 +1,15 @@
 //! `textDocument/completion`: the same suggestion in a popup, for editors without ghost text.
 //!
 //! A popup waits for nobody: what the model has not finished in time comes with the next key, which
-//! is why the list is always incomplete.
+//! is why the list is always incomplete. A request that was overtaken gets an empty list as well:
+//! nobody waits for it any more, and Helix logs the cancellation of a request as a failure.
 
 use std::time::Duration;
 
 use futures::{FutureExt, future};
-use tower_lsp::{
-    gen_lsp_types::{
-        CompletionItem, CompletionItemKind, CompletionItemTextEdit, CompletionList,
-        CompletionParams, InsertTextFormat, TextEdit,
-    },
-    jsonrpc::Error,
+use tower_lsp::gen_lsp_types::{
+    CompletionItem, CompletionItemKind, CompletionItemTextEdit, CompletionList, CompletionParams,
+    InsertTextFormat, TextEdit,
 };
 
 use super::{Hearth, Reply, inline_completion::word};
@@ -52,8 +50,9 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
     async move {
         let suggestion = match completing.join().await {
             Some(Answer::Suggestion(suggestion)) => suggestion,
-            Some(Answer::Overtaken) => return Err(Error::request_cancelled()),
-            Some(Answer::Nothing(_) | Answer::Late) | None => return Ok(list(Vec::new())),
+            Some(Answer::Nothing(_) | Answer::Overtaken | Answer::Late) | None => {
+                return Ok(list(Vec::new()));
+            }
         };
         let line_idx = text.byte_to_line(offset);
         let line_start = text.line_to_byte(line_idx);
