@@ -194,15 +194,12 @@ mod tests {
             }
             parts.push(rest);
             let (shown, met) = run(&[&stop], &parts);
-            match text.find(&stop) {
-                Some(at) => {
-                    prop_assert_eq!(&shown, &text[..at]);
-                    prop_assert_eq!(met, Some(stop));
-                }
-                None => {
-                    prop_assert_eq!(shown, text);
-                    prop_assert_eq!(met, None);
-                }
+            if let Some(at) = text.find(&stop) {
+                prop_assert_eq!(&shown, &text[..at]);
+                prop_assert_eq!(met, Some(stop));
+            } else {
+                prop_assert_eq!(shown, text);
+                prop_assert_eq!(met, None);
             }
         }
     }
