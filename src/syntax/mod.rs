@@ -1,0 +1,3 @@
+//! What is read off syntax trees.
+
+pub mod skeleton;
