@@ -54,11 +54,15 @@ def complete(model, encoder, prompt, most=MOST_TOKENS, whole_line=True):
         chances = F.log_softmax(logits, -1)
         token = int(chances.argmax())
         logs.append(float(chances[token]))
-        if token == encoder.end or (whole_line and "\n" in encoder.tokenizer.decode([token])):
+        if token == encoder.end:
             break
         ids.append(token)
+        # A token like `{` with the newline after it ends the line and belongs to it.
+        if whole_line and "\n" in encoder.tokenizer.decode([token]):
+            break
         logits = model(torch.tensor([[token]]), past)[0, -1]
-    return encoder.tokenizer.decode(ids), ids, sum(logs) / len(logs)
+    text = encoder.tokenizer.decode(ids)
+    return (text.split("\n")[0] if whole_line else text), ids, sum(logs) / len(logs)
 
 
 @torch.no_grad()
@@ -77,48 +81,51 @@ class Ngrams:
 
     def __init__(self, tokens, order=6):
         self.order = order
-        self.tables = []
-        for size in range(1, order):
-            seen = defaultdict(Counter) if size == 1 else None
-            if seen is not None:
-                for before, after in zip(tokens[:-1].tolist(), tokens[1:].tolist()):
-                    seen[before][after] += 1
-                self.tables.append({key: counts.most_common(1)[0][0] for key, counts in seen.items()})
-                continue
-            # Longer runs are keyed by a hash in sorted arrays: a table of Python objects would not fit.
-            self.tables.append(best_after(tokens, size))
+        # Sorted arrays of hashes: tables of Python objects would not fit.
+        self.tables = [best_after(tokens, size) for size in range(1, order)]
 
     def complete(self, prompt, encoder, most=MOST_TOKENS):
         ids = list(prompt)
         for _ in range(most):
             token = self.next(ids)
-            if token is None or token == encoder.end or "\n" in encoder.tokenizer.decode([token]):
+            if token is None or token == encoder.end:
                 break
             ids.append(token)
-        return encoder.tokenizer.decode(ids[len(prompt) :])
+            if "\n" in encoder.tokenizer.decode([token]):
+                break
+        return encoder.tokenizer.decode(ids[len(prompt) :]).split("\n")[0]
 
     def next(self, ids):
-        for size in range(min(self.order - 1, len(ids)), 1, -1):
+        for size in range(min(self.order - 1, len(ids)), 0, -1):
             keys, best = self.tables[size - 1]
-            key = key_of(np.array(ids[-size:], dtype=np.uint64)[None])[0]
+            key = run_keys(np.array(ids[-size:]), size)[0]
             at = np.searchsorted(keys, key)
             if at < len(keys) and keys[at] == key:
                 return int(best[at])
-        return self.tables[0].get(ids[-1]) if ids else None
+        return None
 
 
-def key_of(rows):
-    """A 64-bit hash of each row of token ids."""
-    keys = np.zeros(len(rows), dtype=np.uint64)
-    for column in rows.T:
-        keys = (keys ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        keys ^= keys >> np.uint64(29)
-    return keys
+def mixed(left, right):
+    keys = (left * np.uint64(0x9E3779B97F4A7C15) + right) * np.uint64(0xBF58476D1CE4E5B9)
+    return keys ^ (keys >> np.uint64(29))
+
+
+def run_keys(tokens, size):
+    """A 64-bit hash of every run of `size` tokens, put together from runs of 1, 2, 4 and so on."""
+    keys, width, whole, done = tokens.astype(np.uint64), 1, None, 0
+    while True:
+        if size & width:
+            part = keys[done:]
+            whole = part if whole is None else mixed(whole[: len(part)], part[: len(whole)])
+            done += width
+        if done == size:
+            return whole
+        keys = mixed(keys[:-width], keys[width:])
+        width *= 2
 
 
 def best_after(tokens, size):
-    rows = np.lib.stride_tricks.sliding_window_view(tokens.astype(np.uint64), size)[:-1]
-    keys, after = key_of(rows), tokens[size:].astype(np.int64)
+    keys, after = run_keys(tokens, size)[:-1], tokens[size:]
     order = np.lexsort((after, keys))
     keys, after = keys[order], after[order]
     # Runs of equal (key, next) and their counts; then of each key the next with the highest count.
@@ -163,6 +170,15 @@ class Score:
                 for name, cases in self.cases.items()}  # fmt: skip
 
 
+def taking_turns(cases):
+    """Cases in an order in which packages take turns, so that a giant among them does not decide."""
+    turns, order = Counter(), []
+    for case in cases:
+        order.append((turns[case["package"]], len(order), case))
+        turns[case["package"]] += 1
+    return [case for _, _, case in sorted(order, key=lambda item: item[:2])]
+
+
 def mean(values):
     values = list(values)
     return sum(values) / len(values) if values else math.nan
@@ -181,16 +197,17 @@ def calibrate(cases):
 
 
 def memorised(model, encoder, tokens, cases, run=50, most=100):
-    """The share of free generations that have a run of tokens verbatim from the training texts."""
-    known = np.sort(key_of(np.lib.stride_tricks.sliding_window_view(tokens.astype(np.uint64), run)))
+    """The share of long generations, as of plain text, with a run verbatim from the training texts."""
+    known = np.sort(run_keys(tokens, run))
     found = long_enough = 0
     for case in cases:
-        prompt = read(model, encoder.pieces(case["segments"]))
+        begun = case["parts"]["prefix"][-600:] + case["parts"]["begun"]
+        prompt = read(model, [encoder.control["<|file_sep|>"]] + encoder.text("src/lib.rs\n" + begun))
         _, ids, _ = complete(model, encoder, prompt, most, whole_line=False)
         if len(ids) < run:
             continue
         long_enough += 1
-        keys = key_of(np.lib.stride_tricks.sliding_window_view(np.array(ids, dtype=np.uint64), run))
+        keys = run_keys(np.array(ids), run)
         at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         found += bool((known[at] == keys).any())
     return {"generations": len(cases), "of_50_tokens_or_more": long_enough, "verbatim": found}
@@ -228,9 +245,8 @@ def main():
     model.eval()
     encoder = Encoder(WORK / f"tokenizer-{profile.vocabulary}.json")
     cases = list(read_jsonl(WORK / "test.jsonl"))
-    # Evenly over the file, which is in the order of packages.
-    step = max(1, len(cases) // chosen.cases)
-    cases = [case for case in cases[::step] if len(encoder.pieces(case["segments"])) + MOST_TOKENS < profile.context]
+    cases = [case for case in cases if len(encoder.pieces(case["segments"])) + MOST_TOKENS < profile.context]
+    cases = taking_turns(cases)[: chosen.cases]
 
     scores = {name: Score() for name in ("model", "model_without_definitions", "ngram", "repeat",
                                          "with_where_any", "without_where_any")}  # fmt: skip

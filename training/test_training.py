@@ -176,8 +176,10 @@ def test_texts_lose_headers_and_mails_and_bad_files_go():
 def test_baselines_and_scores():
     tokens = np.array([1, 2, 3, 9, 1, 2, 3, 9, 1, 2, 4], dtype=np.uint16)
     keys, best = evaluate.best_after(tokens, 2)
-    key = evaluate.key_of(np.array([[1, 2]], dtype=np.uint64))[0]
+    key = evaluate.run_keys(np.array([1, 2]), 2)[0]
     assert best[np.searchsorted(keys, key)] == 3
+    runs = evaluate.run_keys(tokens, 6)
+    assert len(runs) == 6 and runs[0] == runs[4] and len(set(runs.tolist())) == 5
     assert evaluate.repeat_line("    let a = b();\n    let x = y();\n", "    let a") == " = b();"
     assert evaluate.repeat_line("    foo(a);\n", "    bar") == ""
     assert evaluate.similarity("abc", "abc") == 1 and evaluate.similarity("abc", "abd") == pytest.approx(2 / 3)

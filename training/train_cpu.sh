@@ -1,0 +1,7 @@
+#!/bin/sh
+# Trains the CPU profile at idle priority until it is stopped; run again, it goes on.
+set -eu
+cd "$(dirname "$0")"
+export OMP_NUM_THREADS=1
+exec chrt -i 0 nice -n 19 python -m torch.distributed.run --nproc-per-node 2 \
+    train.py --profile cpu --threads 1 --batch 6144 --slices 2 "$@"
