@@ -21,6 +21,8 @@ from model import PROFILES, Decoder, Past
 
 CLASSES = ("1-3", "4-10", "more", "all")
 MOST_TOKENS = 40
+# A run of 50 tokens with fewer different ones than this is a pattern, not somebody's text.
+VARIED = 12
 MOST_CASES = 1000
 
 
@@ -199,7 +201,7 @@ def calibrate(cases):
 def memorised(model, encoder, tokens, cases, run=50, most=100):
     """The share of long generations, as of plain text, with a run verbatim from the training texts."""
     known = np.sort(run_keys(tokens, run))
-    found = long_enough = 0
+    found = found_varied = long_enough = 0
     for case in cases:
         begun = case["parts"]["prefix"][-600:] + case["parts"]["begun"]
         prompt = read(model, [encoder.control["<|file_sep|>"]] + encoder.text("src/lib.rs\n" + begun))
@@ -209,8 +211,12 @@ def memorised(model, encoder, tokens, cases, run=50, most=100):
         long_enough += 1
         keys = run_keys(np.array(ids), run)
         at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        found += bool((known[at] == keys).any())
-    return {"generations": len(cases), "of_50_tokens_or_more": long_enough, "verbatim": found}
+        same = np.flatnonzero(known[at] == keys)
+        found += len(same) > 0
+        # Zeros, dashes and the like stand in many texts and are nobody's.
+        found_varied += any(len(set(ids[start : start + run])) >= VARIED for start in same)
+    return {"generations": len(cases), "of_50_tokens_or_more": long_enough, "verbatim": found,
+            "verbatim_varied": found_varied}  # fmt: skip
 
 
 def plain_tokens(encoder):
@@ -314,7 +320,8 @@ def markdown(result):
     if "memorised" in result:
         m = result["memorised"]
         lines += ["", f"Memorisation: {m['verbatim']} of {m['generations']} generations have 50 tokens or more verbatim "
-                      f"from the corpus ({m['of_50_tokens_or_more']} were that long)."]  # fmt: skip
+                      f"from the corpus ({m['of_50_tokens_or_more']} were that long), {m['verbatim_varied']} of them "
+                      f"with {VARIED} different tokens or more."]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
