@@ -5,6 +5,7 @@ pub mod errors;
 pub mod extent;
 pub mod language;
 pub mod lexer;
+pub mod skeleton;
 
 pub use extent::{Extent, Judge};
 pub use language::Language;
