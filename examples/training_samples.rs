@@ -92,7 +92,7 @@ enum Kind {
     Block,
 }
 
-/// SplitMix64: few lines, and the same samples on every machine.
+/// `SplitMix64`: few lines, and the same samples on every machine.
 struct Dice(u64);
 
 impl Dice {
@@ -106,7 +106,7 @@ impl Dice {
 
     /// A number below `end`, which is at least 1.
     fn below(&mut self, end: usize) -> usize {
-        (self.roll() % end as u64) as usize
+        usize::try_from(self.roll() % end as u64).unwrap_or_default()
     }
 
     fn chance(&mut self, percent: usize) -> bool {
@@ -232,12 +232,13 @@ impl Package {
 
         let begun_at = file.text[..hole.start].rfind('\n').map_or(0, |newline| newline + 1);
         let share = |dice: &mut Dice, percent: usize| room * dice.below(percent + 1) / 100;
-        let (definition_room, suffix_room) = match only_lines {
-            true => (room / 4, room / 5),
-            false => (
+        let (definition_room, suffix_room) = if only_lines {
+            (room / 4, room / 5)
+        } else {
+            (
                 if dice.chance(35) { 0 } else { share(dice, 35) },
                 if dice.chance(15) { 0 } else { share(dice, 30) },
-            ),
+            )
         };
         let definitions = self.in_play(index, &hole, definition_room);
         let used: usize = definitions.iter().map(|definition| definition.text.len()).sum();
@@ -367,7 +368,7 @@ impl Parsed {
     fn lines(&self, dice: &mut Dice, at: usize) -> Option<Range<usize>> {
         let first = self.line(dice, at, false)?;
         let mut end = self.line_at(first.start).end;
-        for _ in 0..1 + dice.below(6) {
+        for _ in 0..=dice.below(6) {
             end = self.line_at((end + 1).min(self.text.len())).end;
         }
         let end = first.start + self.text[first.start..end].trim_end().len();

@@ -121,9 +121,10 @@ fn braced(
         .filter_map(line)
         .map(|line| format!("    {line}\n"))
         .collect();
-    match lines.is_empty() {
-        true => format!("{head} {{}}"),
-        false => format!("{head} {{\n{}}}", lines.concat()),
+    if lines.is_empty() {
+        format!("{head} {{}}")
+    } else {
+        format!("{head} {{\n{}}}", lines.concat())
     }
 }
 
