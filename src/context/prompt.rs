@@ -44,7 +44,7 @@ pub fn build(view: &View<'_>, mode: Mode, budget: &Budget) -> Option<Prompt> {
 
 fn lay(view: &View<'_>, share: Share, mode: Mode, budget: Budget) -> Option<Prompt> {
     let window = view.window(share);
-    let offset = view.offset.clamp(window.start, window.end);
+    let offset = view.cursor().clamp(window.start, window.end);
     let line = view.text.line_to_byte(view.text.byte_to_line(offset)).max(window.start);
     let text = |from: usize, to: usize| {
         let text = view.text.byte_slice(from..to).to_string();

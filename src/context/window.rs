@@ -41,10 +41,14 @@ pub struct Share {
 const AFTER_MOVING: usize = 60;
 
 impl View<'_> {
+    /// The cursor, moved to the nearest place before it that exists.
+    pub fn cursor(&self) -> usize {
+        self.text.char_to_byte(self.text.byte_to_char(self.offset.min(self.text.len_bytes())))
+    }
+
     /// The window in bytes. It contains the cursor and is held from now on.
     pub fn window(&self, share: Share) -> Range<usize> {
-        let offset =
-            self.text.char_to_byte(self.text.byte_to_char(self.offset.min(self.text.len_bytes())));
+        let offset = self.cursor();
         let line_idx = self.text.byte_to_line(offset);
         let line = self.text.line_to_byte(line_idx);
         let held = self.hold.get();

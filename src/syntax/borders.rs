@@ -54,8 +54,8 @@ pub fn border(
         return Border::Line;
     }
     let belongs = |kind: &str| kind.ends_with("comment") || kind == "attribute_item";
-    if belongs(node.kind()) && node.prev_sibling().is_some_and(|before| belongs(before.kind())) {
-        // In the middle of an item's comments and attributes.
+    if node.prev_sibling().is_some_and(|before| belongs(before.kind())) {
+        // Behind the comments and attributes that belong to it.
         return Border::Line;
     }
     let mut owner = Some(node);
@@ -201,18 +201,18 @@ impl S {
 ",
             expect![[r#"
                 item use a::b;
-                     
+     
                 item /// What it is.
                      /// More of it.
                      #[derive(Debug)]
-                item struct S {
+                     struct S {
                 stmt     a: u8,
                 stmt     b: u8,
                      }
-                     
+     
                 item impl S {
                 item     // One.
-                item     fn f(&self) -> u8 {
+                         fn f(&self) -> u8 {
                 stmt         let x = foo(
                                  1,
                                  2,
