@@ -2,7 +2,7 @@
 ---
 --- Hearth completes code with a model on your own machine.
 ---
---- Put this folder's parent on the runtime path, then:
+--- Put `editors/neovim` on the runtime path, then:
 ---
 --- ```lua
 --- vim.lsp.enable('hearth')
