@@ -97,18 +97,17 @@ local cases = {}
 
 function cases.ghost_text()
   open({ '// Größe: 𝕏', 'fn add(left: i64, right: i64) -> i64 {', '    ', '}', '',
-    'fn more(größe: i64, left: i64, right: i64) -> i64 {', '    größe + ', '}' })
+    'fn more(größe: i64, left: i64, right: i64) -> i64 {', '    größe + ', '}', '',
+    'fn call(left: i64, right: i64) -> i64 {', '    add()', '}' })
   await('the model', function() return last_status().state == 'warm' end)
   say('%s', last_status().message)
 
   vim.api.nvim_win_set_cursor(0, { 3, 0 })
   expect_ghost('A', 'left + right')
-  -- Typing along takes nothing away but what was typed. Neovim cuts the old item by itself; what it
-  -- would insert is right with the answer to the new text.
+  -- Typing along takes nothing away but what was typed, and waits for no new answer to be accepted.
   local answered = seen.answered
   expect_ghost('left', ' + right')
-  await('an answer to what was typed', function() return seen.answered > answered end)
-  equal('ghost text', ghost(), ' + right')
+  say('%d answers since', seen.answered - answered)
   vim.api.nvim_input('<Tab>')
   await('the accepted line', function() return vim.api.nvim_get_current_line() == '    left + right' end)
   vim.api.nvim_input('<Esc>')
@@ -116,15 +115,29 @@ function cases.ghost_text()
 
   vim.api.nvim_win_set_cursor(0, { 7, 0 })
   expect_ghost('A', 'left + right')
+  answered = seen.answered
+  expect_ghost('left', ' + right')
+  await('an answer to what was typed', function() return seen.answered > answered end)
+  equal('ghost text', ghost(), ' + right')
   vim.api.nvim_input('<Tab>')
   await('the accepted line', function() return vim.api.nvim_get_current_line() == '    größe + left + right' end)
+  vim.api.nvim_input('<Esc>')
+  await('normal mode', function() return vim.api.nvim_get_mode().mode == 'n' end)
+
+  -- What stands right of the cursor stays, and is drawn over by the same.
+  vim.api.nvim_win_set_cursor(0, { 11, 8 })
+  expect_ghost('i', 'left + right)')
+  expect_ghost('left', ' + right)')
+  vim.api.nvim_input('<Tab>')
+  await('the accepted line', function() return vim.api.nvim_get_current_line() == '    add(left + right)' end)
   vim.api.nvim_input('<Esc>')
   await('normal mode', function() return vim.api.nvim_get_mode().mode == 'n' end)
 
   vim.cmd('silent write')
   equal('saved', vim.fn.readfile(file), { '// Größe: 𝕏', 'fn add(left: i64, right: i64) -> i64 {',
     '    left + right', '}', '', 'fn more(größe: i64, left: i64, right: i64) -> i64 {',
-    '    größe + left + right', '}' })
+    '    größe + left + right', '}', '',
+    'fn call(left: i64, right: i64) -> i64 {', '    add(left + right)', '}' })
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
@@ -152,7 +165,7 @@ end
 vim.lsp.enable('hearth')
 vim.lsp.inline_completion.enable()
 vim.keymap.set('i', '<Tab>', function()
-  if not vim.lsp.inline_completion.get() then
+  if not require('hearth').accept() then
     return '<Tab>'
   end
 end, { expr = true, desc = 'Accept the suggestion' })

@@ -2,13 +2,13 @@
 ---
 --- Hearth completes code with a model on your own machine.
 ---
---- Put this file on the runtime path as `lsp/hearth.lua`, then:
+--- Put `editors/neovim` on the runtime path, then:
 ---
 --- ```lua
 --- vim.lsp.enable('hearth')
 --- vim.lsp.inline_completion.enable()  -- ghost text; Neovim 0.12 or later
 --- vim.keymap.set('i', '<Tab>', function()
----   if not vim.lsp.inline_completion.get() then
+---   if not require('hearth').accept() then
 ---     return '<Tab>'
 ---   end
 --- end, { expr = true, desc = 'Accept the suggestion' })
