@@ -126,10 +126,8 @@ fn nothing_runs_unowned_and_nothing_prints() {
 fn every_invariant_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = include_str!("../src/lib.rs");
-    let named: Vec<&str> = text
-        .split('`')
-        .filter(|word| word.starts_with("tests/") && word.ends_with(".rs"))
-        .collect();
+    let named: Vec<&str> =
+        text.split('`').filter(|word| word.starts_with("tests/") && word.contains(".rs")).collect();
     assert!(named.len() > 5);
     for file in named {
         let exists =
