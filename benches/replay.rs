@@ -21,7 +21,10 @@ use std::{
 
 use hearth::lsp::ext::StatusState;
 use serde_json::json;
-use support::{client::Setup, fake_model::FakeModel};
+use support::{
+    client::Setup,
+    fake_model::{Ending, FakeModel},
+};
 use tower_lsp::gen_lsp_types::Position;
 
 const KEYS: usize = 400;
@@ -82,13 +85,13 @@ async fn replay(lines: usize) -> (Vec<Duration>, Vec<Duration>, usize) {
     client.open(file, &text);
     client.settle().await;
     // What is typed: real code lines, one after the other, in the middle of a function's body.
-    let mut line = u32::try_from(lines / 2).expect("few lines");
+    let middle = u32::try_from(lines / 2).expect("few lines");
     let typed: Vec<&str> = include_str!("../src/task/complete.rs")
         .lines()
         .filter(|line| line.trim().len() > 10)
         .collect();
     let (mut to_model, mut to_editor) = (Vec::new(), Vec::new());
-    'typing: for new in typed {
+    'typing: for (line, new) in (middle..).zip(typed) {
         client.change(file, (line, 0), (line, 0), "\n");
         let mut at = Position { line, character: 0 };
         for key in new.chars().filter(char::is_ascii) {
@@ -111,11 +114,10 @@ async fn replay(lines: usize) -> (Vec<Duration>, Vec<Duration>, usize) {
             tokio::time::sleep(Duration::from_millis(15)).await;
             let last_byte = Instant::now();
             generation.send("\u{b5}_never_typed");
-            generation.finish();
+            generation.finish_as(Ending { prompt_tokens: 4_000, ..Ending::default() });
             pending.answer().await.expect("an answer");
             to_editor.push(last_byte.elapsed());
         }
-        line += 1;
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.id().expect("running")));
     let resident = status.unwrap_or_default();

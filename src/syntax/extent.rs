@@ -183,16 +183,19 @@ impl Judge {
         if self.brackets.push(byte).is_some() {
             return Some(self.text[..at].trim_end().len());
         }
-        let line = self.text[self.line_start..at].trim_end();
-        if byte == b'\n' && self.brackets.depth() == 0 && line.ends_with(['}', ';', ',']) {
-            return Some(self.text[..at].trim_end().len());
+        if byte == b'\n' && self.brackets.depth() == 0 {
+            let line = self.text[self.line_start..at].trim_end();
+            if line.ends_with(['}', ';', ',']) {
+                return Some(self.text[..at].trim_end().len());
+            }
         }
         self.dedented(at, byte, indent)
     }
 
     /// A further line that stands left of where the block began does not belong to it.
     fn dedented(&self, at: usize, byte: u8, indent: usize) -> Option<usize> {
-        let line = &self.text[self.line_start..at];
+        // `None` inside a character, which is not its line's first byte then.
+        let line = self.text.get(self.line_start..at)?;
         let first = self.line_start > 0 && blank(line) && !byte.is_ascii_whitespace();
         let closing = matches!(byte, b'}' | b')' | b']');
         let outside = first && !closing && line.len() < indent;
@@ -312,6 +315,27 @@ mod tests {
             expect![[r#"
             Item { indent: 0 } early
             struct S;"#]],
+        );
+    }
+
+    #[test]
+    fn characters_of_several_bytes() {
+        check(
+            "fn a() {\n    $0\n}\n",
+            "µ();\n    é(\"🦀\");\n}\n",
+            expect![[r#"
+            Body { indent: 0, closed: true } early
+            µ();
+                é("🦀");"#]],
+        );
+        check(
+            "/// Adds.\n$0\n",
+            "fn µ() {\n    🦀\n}\n",
+            expect![[r#"
+            Item { indent: 0 } early
+            fn µ() {
+                🦀
+            }"#]],
         );
     }
 

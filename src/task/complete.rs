@@ -285,8 +285,7 @@ impl Asking {
             }
             if let Some(cut) = model::budget::truncated(prompt, &usage, self.serving.model.context)
             {
-                tracing::warn!("{cut}");
-                self.desk.note(Some(cut));
+                self.desk.warn_once(&self.serving, &cut);
             }
         }
         self.desk.report(Report {

@@ -23,6 +23,8 @@ pub struct Desk {
     counters: DashMap<String, TokenCounter>,
     last: watch::Sender<Last>,
     clearing: Mutex<Option<OwnedTask>>,
+    /// Warnings that are in the log already.
+    warned: DashMap<String, ()>,
 }
 
 /// How the last task went.
@@ -56,6 +58,7 @@ impl Desk {
             counters: DashMap::new(),
             last: watch::Sender::default(),
             clearing: Mutex::default(),
+            warned: DashMap::new(),
         }
     }
 
@@ -85,6 +88,15 @@ impl Desk {
             last.no_suggestion = no_suggestion;
             news
         });
+    }
+
+    /// Warns of what is wrong with a model, once.
+    pub(super) fn warn_once(&self, serving: &Serving, warning: &str) {
+        let model = format!("{} {}", serving.provider.endpoint(), serving.model.name);
+        if self.warned.insert(model, ()).is_none() {
+            tracing::warn!("{warning}");
+            self.note(Some(warning.to_owned()));
+        }
     }
 
     /// What is left to do after a generation, and waits for nobody: reads the stream of one that has
