@@ -164,7 +164,7 @@ mod tests {
                 Border::Line => "    ",
             };
             let line = text.line(text.byte_to_line(start));
-            let _ = write!(seen, "{mark} {line}");
+            let _ = write!(seen, "{mark}|{line}");
         }
         expected.assert_eq(&seen);
     }
@@ -200,32 +200,32 @@ impl S {
 }
 ",
             expect![[r#"
-                item use a::b;
-     
-                item /// What it is.
-                     /// More of it.
-                     #[derive(Debug)]
-                     struct S {
-                stmt     a: u8,
-                stmt     b: u8,
-                     }
-     
-                item impl S {
-                item     // One.
-                         fn f(&self) -> u8 {
-                stmt         let x = foo(
-                                 1,
-                                 2,
-                             );
-                stmt         if x {
-                stmt             y();
-                             }
-                stmt         match x {
-                stmt             1 => 2,
-                stmt             _ => 3,
-                             }
-                         }
-                     }
+                item|use a::b;
+                    |
+                item|/// What it is.
+                    |/// More of it.
+                    |#[derive(Debug)]
+                    |struct S {
+                stmt|    a: u8,
+                stmt|    b: u8,
+                    |}
+                    |
+                item|impl S {
+                item|    // One.
+                    |    fn f(&self) -> u8 {
+                stmt|        let x = foo(
+                    |            1,
+                    |            2,
+                    |        );
+                stmt|        if x {
+                stmt|            y();
+                    |        }
+                stmt|        match x {
+                stmt|            1 => 2,
+                stmt|            _ => 3,
+                    |        }
+                    |    }
+                    |}
             "#]],
         );
     }
