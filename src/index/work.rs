@@ -1,0 +1,383 @@
+//! The index's own threads and what they have to do, the most urgent first: what is typed before
+//! what changed on disk before what was never read.
+//!
+//! Work on one path is never done twice at once, and what is due is a path, not a text: whoever
+//! takes it up looks at how things are then. So the last state of a file is the one that stays,
+//! whatever order events come in.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::BuildHasher as _,
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ropey::Rope;
+use rustc_hash::FxBuildHasher;
+use tokio::sync::watch;
+use tree_sitter::Tree;
+
+use super::{
+    Contents, File, Origin, Progress, Skip,
+    contents::About,
+    extract::Draft,
+    modules::Packages,
+    reach::{self, Reach},
+    source::{self, Stamp},
+};
+use crate::syntax::Language;
+
+/// What is to be done, the most urgent first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Job {
+    /// An open document has a new text.
+    Edited(Arc<Path>),
+    /// A file has changed on disk, or a document was closed.
+    Changed(Arc<Path>),
+    /// Everything below the roots is to be compared with what is known.
+    Scan,
+    /// A scan has found a file.
+    Found(Arc<Path>),
+}
+
+impl Job {
+    fn path(&self) -> Option<&Arc<Path>> {
+        match self {
+            Self::Edited(path) | Self::Changed(path) | Self::Found(path) => Some(path),
+            Self::Scan => None,
+        }
+    }
+
+    /// Whether the two must not run at once.
+    fn excludes(&self, other: &Self) -> bool {
+        self.path() == other.path()
+    }
+}
+
+/// The text of an open document, which counts instead of the file's.
+#[derive(Debug, Clone)]
+pub(super) struct Buffer {
+    pub(super) language: Option<&'static Language>,
+    pub(super) text: Rope,
+    /// Of this very text; taken out once the index is done with it.
+    pub(super) tree: Option<Tree>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    due: BTreeSet<Job>,
+    busy: Vec<Job>,
+    buffers: HashMap<Arc<Path>, Buffer>,
+    /// Whether the paths of open documents may be read, as far as somebody has looked.
+    allowed: HashMap<Arc<Path>, bool>,
+    /// Files on disk, as they were when they were read.
+    known: HashMap<Arc<Path>, Stamp>,
+    skipped: HashMap<Arc<Path>, Skip>,
+    /// Files of the first scan that are done or not, for the progress.
+    found: usize,
+}
+
+/// What the threads and the handle share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) contents: RwLock<Contents>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    reach: RwLock<Arc<Reach>>,
+    packages: Packages,
+    pub(super) progress: watch::Sender<Progress>,
+    stop: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            contents: RwLock::default(),
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            reach: RwLock::default(),
+            packages: Packages::default(),
+            progress: watch::Sender::default(),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    /// What may be read is different from now on.
+    pub(super) fn set_reach(&self, reach: Reach) {
+        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reach);
+        // Nothing that is excluded stays for even as long as a scan takes.
+        let reach = self.reach();
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<_> = contents
+            .files()
+            .filter(|(_, file)| *file.origin() == Origin::Workspace)
+            .map(|(_, file)| Arc::clone(file.path()))
+            .filter(|path| reach.root_of(path).is_none() || reach.is_excluded_by_user(path))
+            .collect();
+        for path in gone {
+            contents.remove(&path);
+        }
+        drop(contents);
+        // Relative paths and modules follow from the roots.
+        self.lock().known.clear();
+        self.scan();
+    }
+
+    /// Compares everything below the roots with what is known.
+    pub(super) fn scan(&self) {
+        let mut queue = self.lock();
+        queue.allowed.clear();
+        queue.due.insert(Job::Scan);
+        let open: Vec<_> = queue.buffers.keys().cloned().map(Job::Edited).collect();
+        queue.due.extend(open);
+        self.tell(&queue);
+    }
+
+    pub(super) fn edited(&self, path: Arc<Path>, buffer: Buffer) {
+        let mut queue = self.lock();
+        queue.buffers.insert(Arc::clone(&path), buffer);
+        queue.due.insert(Job::Edited(path));
+        self.tell(&queue);
+    }
+
+    pub(super) fn closed(&self, path: &Arc<Path>) {
+        let mut queue = self.lock();
+        if queue.buffers.remove(path).is_some() {
+            queue.allowed.remove(path);
+            queue.due.insert(Job::Changed(Arc::clone(path)));
+            self.tell(&queue);
+        }
+    }
+
+    pub(super) fn changed(&self, path: &Path) {
+        if Reach::is_rule(path) {
+            let reach = Reach::clone(&self.reach());
+            *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reach);
+            self.scan();
+            return;
+        }
+        if path.file_name().is_some_and(|name| name == "Cargo.toml") {
+            self.packages.forget(path);
+        }
+        let mut queue = self.lock();
+        if source::is_source(path) {
+            queue.allowed.remove(path);
+            queue.due.insert(Job::Changed(path.into()));
+        } else if path.is_dir() {
+            queue.due.insert(Job::Scan);
+        } else {
+            // It may have been a folder.
+            let below = queue.known.keys().filter(|known| known.starts_with(path));
+            let below: Vec<_> = below.cloned().map(Job::Changed).collect();
+            queue.due.extend(below);
+        }
+        self.tell(&queue);
+    }
+
+    /// The text of `file` if it is still the one that was indexed.
+    pub(super) fn text(&self, file: &File) -> Option<String> {
+        let buffer = self.lock().buffers.get(file.path()).map(|buffer| buffer.text.clone());
+        let text = match buffer {
+            Some(text) => text.to_string(),
+            None => source::read(file.path()).0.ok()?,
+        };
+        (fingerprint(&text) == file.fingerprint).then_some(text)
+    }
+
+    /// Whether `path` may be read.
+    pub(super) fn includes(&self, path: &Path) -> bool {
+        self.reach().includes(path)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Whoever looks at the flag under the lock is either before it or waits for this.
+        drop(self.lock());
+        self.wake.notify_all();
+    }
+
+    /// What each thread does until the end.
+    pub(super) fn run(&self) {
+        while let Some(job) = self.next() {
+            match &job {
+                Job::Scan => self.do_scan(),
+                Job::Edited(path) | Job::Changed(path) => self.refresh(path, false),
+                Job::Found(path) => self.refresh(path, true),
+            }
+            let mut queue = self.lock();
+            queue.busy.retain(|busy| *busy != job);
+            self.tell(&queue);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let free =
+                queue.due.iter().find(|due| !queue.busy.iter().any(|busy| busy.excludes(due)));
+            if let Some(job) = free.cloned() {
+                queue.due.remove(&job);
+                queue.busy.push(job.clone());
+                return Some(job);
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn do_scan(&self) {
+        let reach = self.reach();
+        let mut seen: HashSet<Arc<Path>> = HashSet::new();
+        for entry in reach.entries() {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            if !reach::is_file(&entry) || !source::is_source(entry.path()) {
+                continue;
+            }
+            let path: Arc<Path> = entry.path().into();
+            let stamp = entry.metadata().ok().map(|metadata| Stamp::of(&metadata));
+            let mut queue = self.lock();
+            let is_new = seen.insert(Arc::clone(&path));
+            let is_known = stamp.is_some() && queue.known.get(&path) == stamp.as_ref();
+            if is_new && !is_known {
+                queue.found += 1;
+                queue.due.insert(Job::Found(path));
+                self.tell(&queue);
+            }
+        }
+        let mut queue = self.lock();
+        let unseen: Vec<_> =
+            queue.known.keys().filter(|path| !seen.contains(*path)).cloned().collect();
+        queue.due.extend(unseen.into_iter().map(Job::Changed));
+        self.tell(&queue);
+    }
+
+    /// Brings what is known of `path` to how things are.
+    fn refresh(&self, path: &Arc<Path>, may_be_read: bool) {
+        let reach = self.reach();
+        let (buffer, allowed) = {
+            let mut queue = self.lock();
+            let allowed = queue.allowed.get(path).copied();
+            let buffer = queue.buffers.get_mut(path).map(|buffer| {
+                let tree = buffer.tree.take();
+                Buffer { tree, ..buffer.clone() }
+            });
+            (buffer, allowed)
+        };
+        let may_be_read = may_be_read || allowed.unwrap_or_else(|| reach.includes(path));
+        if buffer.is_some() {
+            self.lock().allowed.insert(Arc::clone(path), may_be_read);
+        }
+        let Some(root) = reach.root_of(path).filter(|_| may_be_read) else {
+            self.forget(path, None);
+            return;
+        };
+        let (language, text, tree) = if let Some(buffer) = buffer {
+            let text = buffer.text.to_string();
+            if source::is_generated(&text) {
+                self.forget(path, Some(Skip::Generated));
+                return;
+            }
+            (buffer.language, text, buffer.tree)
+        } else {
+            let (text, stamp) = source::read(path);
+            {
+                let mut queue = self.lock();
+                match stamp {
+                    Some(stamp) => queue.known.insert(Arc::clone(path), stamp),
+                    None => queue.known.remove(path),
+                };
+            }
+            match text {
+                Ok(text) => (Language::by_path(path), text, None),
+                Err(skip) => {
+                    // A file that is gone is not one that was skipped.
+                    self.forget(path, stamp.map(|_| skip));
+                    return;
+                }
+            }
+        };
+        let tree = tree.or_else(|| language?.parse_text(&text, &self.stop));
+        let draft = match (language, tree) {
+            (Some(language), Some(tree)) => Draft::of_tree(&text, &tree, language),
+            _ => Draft::of_lines(&text),
+        };
+        let about = About {
+            path: Arc::clone(path),
+            relative_path: relative(root, path),
+            module: language
+                .map(|language| self.packages.module(root, path, language))
+                .unwrap_or_default(),
+            origin: Origin::Workspace,
+            language,
+            fingerprint: fingerprint(&text),
+        };
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&reach, &self.reach()) {
+            contents.put(about, draft);
+            drop(contents);
+            self.lock().skipped.remove(path);
+        } else {
+            drop(contents);
+            // What may be read has changed on the way.
+            let mut queue = self.lock();
+            queue.due.insert(Job::Changed(Arc::clone(path)));
+            self.tell(&queue);
+        }
+    }
+
+    fn forget(&self, path: &Arc<Path>, skip: Option<Skip>) {
+        self.contents.write().unwrap_or_else(PoisonError::into_inner).remove(path);
+        let mut queue = self.lock();
+        match skip {
+            Some(skip) => queue.skipped.insert(Arc::clone(path), skip),
+            None => {
+                queue.known.remove(path);
+                queue.skipped.remove(path)
+            }
+        };
+    }
+
+    fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Wakes threads and tells how things stand.
+    fn tell(&self, queue: &Queue) {
+        self.wake.notify_all();
+        let mut skipped = std::collections::BTreeMap::new();
+        if queue.due.is_empty() {
+            for skip in queue.skipped.values() {
+                *skipped.entry(*skip).or_insert(0) += 1;
+            }
+        }
+        self.progress.send_if_modified(|progress| {
+            let pending = queue.due.len() + queue.busy.len();
+            let now = Progress { found: queue.found, pending, skipped };
+            let news = *progress != now;
+            *progress = now;
+            news
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells texts apart within one process.
+fn fingerprint(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
+}
+
+fn relative(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    parts.join("/")
+}
