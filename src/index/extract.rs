@@ -315,7 +315,10 @@ impl<'a> Extraction<'a> {
         let target = found.target.and_then(|target| self.intern_last_name(target));
         let trait_name = found.trait_name.and_then(|name| self.intern_last_name(name));
         let signature = self.signature(start..end.max(start));
-        let ty = found.ty.map(|ty| flat(&self.source[ty.byte_range()], self.language)).unwrap_or_default();
+        let ty = found
+            .ty
+            .map(|ty| flat(&self.source[ty.byte_range()], self.language))
+            .unwrap_or_default();
         let ty = ty.trim_start_matches([':', ' ']);
         let ty = self.span_within(signature, ty);
         let doc = match found.doc {

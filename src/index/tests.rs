@@ -329,7 +329,10 @@ namespace Inner { export const deep = 1; }
 #[cfg(feature = "typescript")]
 #[test]
 fn items_of_typescript() {
-    check("src/shapes.ts", TYPESCRIPT, expect![[r#"
+    check(
+        "src/shapes.ts",
+        TYPESCRIPT,
+        expect![[r#"
         src/shapes.ts [src.shapes]
           ./base#Base as Base
           pkg as Default
@@ -351,7 +354,8 @@ fn items_of_typescript() {
           function declared Package 22..23 `declare function declared(x: string): void` type `void`
           module Inner Package 23..24 `namespace Inner`
             const deep Public 23..24 `export const deep = 1`
-    "#]]);
+    "#]],
+    );
 }
 
 #[cfg(feature = "typescript")]
