@@ -41,9 +41,13 @@ pub struct Share {
 const AFTER_MOVING: usize = 60;
 
 impl View<'_> {
-    /// The cursor, moved to the nearest place before it that exists.
+    /// The cursor, moved to the nearest place before it that exists: none is inside a character or
+    /// a line break.
     pub fn cursor(&self) -> usize {
-        self.text.char_to_byte(self.text.byte_to_char(self.offset.min(self.text.len_bytes())))
+        let char_idx = self.text.byte_to_char(self.offset.min(self.text.len_bytes()));
+        let before = char_idx.checked_sub(1).and_then(|before| self.text.get_char(before));
+        let in_break = (before, self.text.get_char(char_idx)) == (Some('\r'), Some('\n'));
+        self.text.char_to_byte(char_idx - usize::from(in_break))
     }
 
     /// The window in bytes. It contains the cursor and is held from now on.
