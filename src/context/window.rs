@@ -58,11 +58,13 @@ impl View<'_> {
         let held = self.hold.get();
         let start = held
             .map(|hold| hold.start)
-            .filter(|start| *start <= line && offset - start <= share.prefix)
+            .filter(|start| *start <= offset && offset - start <= share.prefix)
+            .filter(|start| self.may_start(*start, line, offset - line > share.prefix))
             .unwrap_or_else(|| self.start(line, offset, share.prefix));
         let end = held
             .and_then(|hold| self.text.len_bytes().checked_sub(hold.end_from_end))
             .filter(|end| *end >= self.line_end(line_idx) && end - offset <= share.suffix)
+            .filter(|end| self.may_end(*end))
             .unwrap_or_else(|| self.end(line_idx, offset, share.suffix));
         self.hold.set(Hold { start, end_from_end: self.text.len_bytes() - end });
         start..end
@@ -75,8 +77,7 @@ impl View<'_> {
         let target = offset - share * AFTER_MOVING / 100;
         if target > line {
             // The line alone is larger than what is left of the share after moving.
-            let farthest = offset - share;
-            return if farthest <= line { line } else { self.char_boundary_after(farthest) };
+            return if offset - line <= share { line } else { self.char_boundary_after(target) };
         }
         // A border soon after the target; what is farther would throw too much away.
         let soon = target + share / 5;
@@ -95,6 +96,21 @@ impl View<'_> {
         }
         let next = line_end + 1..farthest + 1;
         borders::last(self.text, self.tree, self.language, next).unwrap_or(line_end)
+    }
+
+    /// Whether a held `start` still is one: edits inside the window may have joined lines. Inside a
+    /// line it is one while that is the cursor's `line` and alone larger than the share.
+    fn may_start(&self, start: usize, line: usize, line_too_long: bool) -> bool {
+        if start > line {
+            return line_too_long && self.char_boundary_after(start) == start;
+        }
+        self.text.line_to_byte(self.text.byte_to_line(start)) == start
+    }
+
+    /// Whether a held `end` still cuts no line.
+    fn may_end(&self, end: usize) -> bool {
+        let line_idx = self.text.byte_to_line(end);
+        end == self.text.line_to_byte(line_idx) || end == self.line_end(line_idx)
     }
 
     /// Where the line's text ends, before its line break.
