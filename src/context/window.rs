@@ -82,7 +82,10 @@ impl View<'_> {
         // A border soon after the target; what is farther would throw too much away.
         let soon = target + share / 5;
         borders::first(self.text, self.tree, self.language, target..soon.min(line + 1))
-            .unwrap_or(line)
+            .unwrap_or_else(|| {
+                // A long line stands there.
+                self.text.line_to_byte(self.text.byte_to_line(target) + 1).min(line)
+            })
     }
 
     fn end(&self, line_idx: usize, offset: usize, share: usize) -> usize {
