@@ -40,6 +40,9 @@ pub struct Share {
 /// When the window moves, the prefix is left with this part of its share, in percent.
 const AFTER_MOVING: usize = 60;
 
+/// A held suffix that is less than this part of its share is looked at anew.
+const LEAST_LEFT: usize = 4;
+
 impl View<'_> {
     /// The cursor, moved to the nearest place before it that exists: none is inside a character or
     /// a line break.
@@ -61,11 +64,15 @@ impl View<'_> {
             .filter(|start| *start <= offset && offset - start <= share.prefix)
             .filter(|start| self.may_start(*start, line, offset - line > share.prefix))
             .unwrap_or_else(|| self.start(line, offset, share.prefix));
-        let end = held
+        let held_end = held
             .and_then(|hold| self.text.len_bytes().checked_sub(hold.end_from_end))
             .filter(|end| *end >= self.line_end(line_idx) && end - offset <= share.suffix)
-            .filter(|end| self.may_end(*end))
-            .unwrap_or_else(|| self.end(line_idx, offset, share.suffix));
+            .filter(|end| self.may_end(*end));
+        let end = match held_end {
+            Some(end) if end - offset >= share.suffix / LEAST_LEFT => end,
+            // What is typed leaves the suffix as long as it was: the cursor has moved down.
+            held => self.end(line_idx, offset, share.suffix).max(held.unwrap_or(offset)),
+        };
         self.hold.set(Hold { start, end_from_end: self.text.len_bytes() - end });
         start..end
     }
