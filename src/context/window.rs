@@ -104,8 +104,12 @@ impl View<'_> {
         if line_end > farthest {
             return self.text.char_to_byte(self.text.byte_to_char(farthest)).max(offset);
         }
-        let next = line_end + 1..farthest + 1;
-        borders::last(self.text, self.tree, self.language, next).unwrap_or(line_end)
+        // A border that leaves little is passed by: it would be looked for again with every key.
+        let next = (line_end + 1).max(offset + share / LEAST_LEFT)..farthest + 1;
+        borders::last(self.text, self.tree, self.language, next).unwrap_or_else(|| {
+            // A long line stands there.
+            self.text.line_to_byte(self.text.byte_to_line(farthest)).max(line_end)
+        })
     }
 
     /// Whether a held `start` still is one: edits inside the window may have joined lines. Inside a
