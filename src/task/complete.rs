@@ -14,7 +14,7 @@ use futures::StreamExt;
 
 use super::{Desk, Report};
 use crate::{
-    check::{Gate, Place, fit},
+    check::{Place, Surroundings},
     config::Settings,
     context::{prompt, window::View},
     model::{
@@ -103,7 +103,7 @@ async fn answer(
         offset,
         extent,
     };
-    let mut gate = None;
+    let mut surroundings = None;
     for _ in 0..STARTS {
         if !ticket.is_served() {
             let debounce = settings
@@ -134,13 +134,14 @@ async fn answer(
             });
         }
         // While the model is thinking.
-        let gate = gate.get_or_insert_with(|| Gate::prepare(&place));
+        let surroundings = surroundings.get_or_insert_with(|| Surroundings::of(&place));
         match ticket.outcome().await {
             Outcome::Overtaken => return Answer::Overtaken,
             Outcome::Stopped => {}
             Outcome::Nothing(reason) => return Answer::Nothing(reason),
             Outcome::Text(text) => {
-                return fit(&text, &place, gate)
+                return surroundings
+                    .fit(&text)
                     .map_or_else(|unfit| Answer::Nothing(unfit.to_string()), Answer::Suggestion);
             }
         }
