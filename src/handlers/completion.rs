@@ -1,7 +1,9 @@
 //! `textDocument/completion`: the same suggestion in a popup, for editors without ghost text.
 //!
 //! A popup waits for nobody: what the model has not finished in time comes with the next key, which
-//! is why the list is always incomplete. A request that was overtaken gets an empty list as well:
+//! is why the list is always incomplete. While one request is open Helix sends no second, so the
+//! first one stays good as long as what is typed agrees with what the model says; editors apply its
+//! answer to the text as it was when they asked. A request that was overtaken gets an empty list as well:
 //! nobody waits for it any more, and Helix logs the cancellation of a request as a failure.
 
 use std::time::Duration;
@@ -37,7 +39,7 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
     let Some(desk) = hearth.desk() else { return future::ready(Ok(list(Vec::new()))).boxed() };
     let encoding = hearth.encoding();
     let offset = convert::to_offset(&snapshot.text, position, encoding);
-    let ticket = snapshot.owner.ask(offset);
+    let ticket = snapshot.owner.ask(offset).following();
     let text = snapshot.text.clone();
     let completing = OwnedTask::spawn(task::complete(
         desk,

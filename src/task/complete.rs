@@ -110,10 +110,10 @@ async fn answer(
     let mut surroundings = None;
     for _ in 0..STARTS {
         if !ticket.is_served() {
-            let debounce = settings
-                .debounce_ms
-                .set()
-                .map_or(USUAL_DEBOUNCE, |ms| Duration::from_millis(ms.get()));
+            // Whoever has a popup to fill has waited already.
+            let usual = if ticket.follows() { Duration::ZERO } else { USUAL_DEBOUNCE };
+            let debounce =
+                settings.debounce_ms.set().map_or(usual, |ms| Duration::from_millis(ms.get()));
             if !debounce.is_zero() {
                 tokio::select! {
                     () = ticket.overtaken() => return Answer::Overtaken,
