@@ -244,6 +244,8 @@ async fn a_popup_stays_good_while_one_types_along() {
           }
         }"#]]
     .assert_eq(&format!("{:#}", answer["items"][0]["textEdit"]));
+    // Editors filter by what is typed by then.
+    assert_eq!(answer["items"][0]["filterText"], "foo");
     client.shutdown().await;
 }
 

@@ -63,11 +63,14 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
         let range = convert::to_range(&text, line_start + typed.start..offset, encoding);
         let new_text = format!("{}{suggestion}", &before[typed.clone()]);
         let first = new_text.trim_start().lines().next().unwrap_or_default();
+        // What is typed along meanwhile still matches it.
+        let in_word = |c: char| c.is_alphanumeric() || c == '_';
+        let first_word = new_text.find(|c| !in_word(c)).unwrap_or(new_text.len());
         Ok(list(vec![CompletionItem {
             label: first.chars().take(LABEL).collect(),
             kind: Some(CompletionItemKind::Text),
             detail: Some("Hearth".to_owned()),
-            filter_text: Some(before[typed].to_owned()),
+            filter_text: Some(new_text[..first_word].to_owned()),
             sort_text: Some("\u{1}".to_owned()),
             insert_text_format: Some(InsertTextFormat::PlainText),
             text_edit: Some(CompletionItemTextEdit::TextEdit(TextEdit { range, new_text })),
