@@ -269,7 +269,7 @@ async fn a_popup_does_not_wait_and_the_next_key_finds_what_came_late() {
           "items": [
             {
               "detail": "Hearth",
-              "filterText": "fo",
+              "filterText": "foo",
               "insertTextFormat": 1,
               "kind": 1,
               "label": "foo(1);",
