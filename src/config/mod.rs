@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 pub use reference::{json_schema, reference};
 pub use table::Settings;
-pub use value::{Auto, Bounded, Globs, KeepAlive, ProviderSetting};
+pub use value::{Auto, Bounded, KeepAlive, ProviderSetting};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +127,15 @@ pub fn user_file() -> Option<PathBuf> {
         _ => std::env::home_dir()?.join(".config"),
     };
     Some(folder.join("hearth").join("config.toml"))
+}
+
+/// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn cargo_home() -> Option<PathBuf> {
+    match std::env::var("CARGO_HOME") {
+        Ok(folder) if !folder.is_empty() => Some(PathBuf::from(folder)),
+        _ => Some(std::env::home_dir()?.join(".cargo")),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     Complaint, Layer, Scope,
-    value::{Auto, Bounded, Globs, KeepAlive, ProviderSetting, Value},
+    value::{Auto, Bounded, KeepAlive, ProviderSetting, Value},
 };
 
 /// What is known of one setting beside its value.
@@ -78,13 +78,6 @@ settings! {
     "model_routing.local.completion" Machine completion_model: Auto<String> = Auto::Auto;
     /// The model for everything that has no model of its own.
     "model_routing.local.default" Machine default_model: Auto<String> = Auto::Auto;
-    /// Files that no model is ever shown anything of, whatever it is asked for: globs in the manner of
-    /// a `.gitignore`, from each workspace folder. What `.gitignore` and `.hearthignore` name is left
-    /// out as well.
-    "privacy.exclude" Workspace exclude: Globs = Globs::default();
-    /// Whether the public signatures of dependencies count as context, where their source is on this
-    /// machine (Cargo's registry).
-    "context.dependencies" Workspace dependencies: bool = true;
     /// Whether anything is suggested while typing.
     "completion.enabled" Workspace completion_enabled: bool = true;
     /// Milliseconds without a key before the model is asked. `"auto"`: 30.
@@ -95,6 +88,12 @@ settings! {
     "health_check.timeout_ms" Workspace health_timeout_ms: Bounded<50, 60_000> = Bounded::new(2_000);
     /// Further looks before a server that did not answer counts as down.
     "health_check.retry_count" Workspace health_retry_count: Bounded<0, 10> = Bounded::new(2);
+    /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
+    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well.
+    "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Whether the public signatures of dependencies count as context, where their source is on this
+    /// machine (Cargo's registry).
+    "context.dependencies" Workspace context_dependencies: bool = true;
 }
 
 /// Takes what `tree` says into `settings`, and complains of the rest.

@@ -57,7 +57,7 @@ fn workspace(files: &[(&str, &str)]) -> TempDir {
 
 fn index(folder: &TempDir) -> Index {
     let roots = vec![folder.path().to_owned()];
-    let index = Index::start(Scope { roots, exclude: Vec::new() });
+    let index = Index::start(Scope { roots, ..Scope::default() });
     block_on(index.settled());
     index
 }
