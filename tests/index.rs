@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs as unix, path::Path, sync::Arc};
 
 use expect_test::{Expect, expect};
 use hearth::{
-    index::{Index, Scope},
+    index::{Contents, Index, Scope, Symbol},
     server::Options,
     session::Session,
 };
@@ -118,6 +118,12 @@ impl House {
         lines.concat()
     }
 
+    /// How many of something there are of a name.
+    fn count(&self, name: &str, count: impl Fn(&Contents, Symbol) -> usize) -> usize {
+        let view = self.index.read();
+        view.symbol(name).map_or(0, |name| count(&view, name))
+    }
+
     async fn close(self) {
         self.client.shutdown().await;
     }
@@ -213,11 +219,9 @@ async fn a_branch_is_switched() {
     house.tell(&["w/.gitignore", "w/keep.rs"]);
     house.client.settle().await;
     house.index.settled().await;
-    let view = house.index.read();
-    assert_eq!(view.totals().files, 1 + 1_000 - 2 * 20);
-    assert!(view.symbol("kept").is_some_and(|name| view.definitions(name).count() == 1));
-    assert!(view.symbol("keep").is_none_or(|name| view.definitions(name).count() == 0));
-    drop(view);
+    assert_eq!(house.index.read().totals().files, 1 + 1_000 - 2 * 20);
+    assert_eq!(house.count("kept", |view, name| view.definitions(name).count()), 1);
+    assert_eq!(house.count("keep", |view, name| view.definitions(name).count()), 0);
     house.close().await;
 }
 
@@ -279,10 +283,8 @@ async fn a_language_without_a_grammar_has_uses() {
     house.parsed(&uri).await;
     house.client.change(&uri, (1, 0), (1, 0), "int typed;");
     house.parsed(&uri).await;
-    let view = house.index.read();
-    let uses = |name| view.symbol(name).map_or(0, |name| view.uses(name).count());
+    let uses = |name| house.count(name, |view, name| view.uses(name).count());
     assert_eq!(["on_disk", "opened", "typed"].map(uses), [0, 1, 1]);
-    drop(view);
     house.close().await;
 }
 
@@ -439,7 +441,8 @@ async fn a_longer_reading_is_told() {
         assert_eq!(message["token"], token);
         let value = message["value"].take();
         if value["kind"] != "report" {
-            told += &format!("{value}\n");
+            told.push_str(&value.to_string());
+            told.push('\n');
         }
         if value["kind"] == "end" {
             break;

@@ -8,7 +8,5 @@
 ; @visibility   the keyword that hands it on
 
 (use_declaration
-  .
   (visibility_modifier)? @visibility
-  .
   argument: (_) @tree)

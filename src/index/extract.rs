@@ -197,7 +197,7 @@ struct Lead {
     /// Of the node.
     start: usize,
     /// Where its comments and attributes begin.
-    lead: usize,
+    begin: usize,
     /// Where the keywords before it begin, which stand in what is around it: `export const`.
     keywords: usize,
     doc: Option<Range<usize>>,
@@ -217,7 +217,7 @@ struct Outer {
 impl Lead {
     fn outer(&self, node: Node<'_>) -> Outer {
         Outer {
-            lead: Some(self.lead),
+            lead: Some(self.begin),
             keywords: Some(self.keywords),
             doc: self.doc.clone(),
             is_exported: self.is_exported || node.kind() == "export_statement",
@@ -353,7 +353,7 @@ impl<'a> Extraction<'a> {
             let line = doc_line(&self.source[doc]).to_owned();
             self.span(&line)
         });
-        let lead_start = lead.map_or(node.start_byte(), |lead| lead.lead).min(node.start_byte());
+        let lead_start = lead.map_or(node.start_byte(), |lead| lead.begin).min(node.start_byte());
         if parent.is_some() && !matches!(kind, Kind::Field | Kind::Variant) {
             self.pieces.push(Piece { start: lead_start, end: node.end_byte() });
         }
@@ -419,7 +419,7 @@ impl<'a> Extraction<'a> {
                 });
                 leads.push(Lead {
                     start: range.start,
-                    lead: start,
+                    begin: start,
                     keywords: keywords.unwrap_or(range.start),
                     doc: doc.take(),
                     is_test,

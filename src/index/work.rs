@@ -503,13 +503,12 @@ impl Shared {
             }
         }
         let mut queue = self.lock();
-        match skip {
-            Some(skip) => queue.skipped.insert(Arc::clone(path), skip),
-            None => {
-                queue.known.remove(path);
-                queue.skipped.remove(path)
-            }
-        };
+        if let Some(skip) = skip {
+            queue.skipped.insert(Arc::clone(path), skip);
+        } else {
+            queue.known.remove(path);
+            queue.skipped.remove(path);
+        }
     }
 
     fn reach(&self) -> Arc<Reach> {

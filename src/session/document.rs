@@ -311,7 +311,9 @@ mod tests {
         document.apply(1, vec![change], Encoding::Utf8)
     }
 
-    fn parse((language, text, old): (Option<&'static Language>, Rope, Option<Tree>)) -> Option<Tree> {
+    fn parse(
+        (language, text, old): (Option<&'static Language>, Rope, Option<Tree>),
+    ) -> Option<Tree> {
         language?.parse(&text, old.as_ref(), &AtomicBool::new(false))
     }
 
