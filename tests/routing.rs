@@ -347,7 +347,7 @@ async fn an_empty_server_says_what_to_do() {
     let server = Server::start(ollama([])).await;
     finds(
         &search(&[server.address]),
-        expect!["Ollama at <A> has no model; download a code model into it"],
+        expect!["Ollama at <A> has no model that writes text; download a code model into it"],
     )
     .await;
 }
