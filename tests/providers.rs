@@ -886,7 +886,9 @@ async fn embedding_models_are_never_chosen() {
     check_choice(
         Kind::LlamaServer,
         &[("GET /v1/models", listed(&["nomic-embed-text-v1.5.Q8_0.gguf"]))],
-        expect!["llama-server at URL/ has no model that writes text; download a code model into it"],
+        expect![
+            "llama-server at URL/ has no model that writes text; download a code model into it"
+        ],
     )
     .await;
 }
