@@ -1,5 +1,6 @@
 //! What it costs to make a suggestion fit to be shown: how much to ask for, when that is there, the
-//! item parsed while the model thinks, and the filters and the gate once it has answered.
+//! cursor's surroundings surveyed while the model thinks, and the filters and the syntax gate once it
+//! has answered.
 //!
 //! There is a key between any two iterations, so that the tree lags behind as it does in an editor.
 //!
@@ -10,7 +11,7 @@ mod typing;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use hearth::{
-    check::{Gate, Place, Unfit, fit},
+    check::{Place, Surroundings, Unfit},
     session::Snapshot,
     syntax::{Extent, Judge},
 };
@@ -48,23 +49,19 @@ fn benches(criterion: &mut Criterion) {
                 BatchSize::PerIteration,
             );
         });
-        group.bench_function(id("gate prepared"), |bencher| {
+        group.bench_function(id("surroundings"), |bencher| {
             bencher.iter_batched_ref(
                 || typist.key(),
-                |here| Gate::prepare(&place(here)),
+                |here| Surroundings::of(&place(here)),
                 BatchSize::PerIteration,
             );
         });
         for (name, raw) in [("a line fitted", LINE), ("a block fitted", BLOCK)] {
             group.bench_function(id(name), |bencher| {
                 bencher.iter_batched_ref(
-                    || {
-                        let here = typist.key();
-                        let gate = Gate::prepare(&place(&here));
-                        (here, gate)
-                    },
-                    |(here, gate)| {
-                        let shown = fit(raw, &place(here), gate);
+                    || Surroundings::of(&place(&typist.key())),
+                    |surroundings| {
+                        let shown = surroundings.fit(raw);
                         // The gate is the last filter: all of them have been at work.
                         assert!(matches!(shown, Ok(_) | Err(Unfit::SyntaxError)), "{shown:?}");
                         shown

@@ -177,29 +177,8 @@ async fn ghost_text() {
     assert_eq!(answer["items"][0]["insertText"], "left + right");
     let at = client.type_at(FILE, at, "-");
     let answer = ask(&client, "textDocument/inlineCompletion", at).await;
-    expect![[r#"
-        {
-          "items": [
-            {
-              "command": {
-                "command": "hearth.accepted",
-                "title": "Accepted"
-              },
-              "insertText": "left + right",
-              "range": {
-                "end": {
-                  "character": 9,
-                  "line": 1
-                },
-                "start": {
-                  "character": 9,
-                  "line": 1
-                }
-              }
-            }
-          ]
-        }"#]]
-    .assert_eq(&format!("{answer:#}"));
+    assert_eq!(answer["items"][0]["insertText"], "left + right");
+    assert_eq!(answer["items"][0]["range"]["start"], json!({ "line": 1, "character": 9 }));
     leave(client, served).await;
 }
 
@@ -218,29 +197,7 @@ async fn a_popup() {
         }
     };
     let item = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("an item");
-    expect![[r#"
-        {
-          "detail": "Hearth",
-          "filterText": "",
-          "insertTextFormat": 1,
-          "kind": 1,
-          "label": "left + right",
-          "sortText": "\u0001",
-          "textEdit": {
-            "newText": "left + right",
-            "range": {
-              "end": {
-                "character": 4,
-                "line": 1
-              },
-              "start": {
-                "character": 4,
-                "line": 1
-              }
-            }
-          }
-        }"#]]
-    .assert_eq(&format!("{item:#}"));
+    assert_eq!(item["textEdit"]["newText"], "left + right");
     leave(client, served).await;
 }
 
