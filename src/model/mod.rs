@@ -1,7 +1,8 @@
 //! How a model is asked: templates, token counts, wire formats, a file a provider.
 //!
-//! Everything here speaks to model servers on this machine, or to the engine in this process. It never sees an LSP type, a task or a
-//! setting's name, and never decides *which* model answers: that is `route`.
+//! Everything here speaks to model servers on this machine, or to the engine in this process. It never
+//! sees an LSP type, a task or a setting's name, and never decides *which* model answers: that is
+//! `route`.
 
 pub mod budget;
 pub mod built_in;
