@@ -11,7 +11,7 @@ mod typing;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use hearth::{
-    context::{prompt::build, window::View},
+    context::{layout::Order, prompt::build, window::View},
     model::{
         Budget, Prompt, Segment, TokenCounter,
         fim::{Mode, QWEN},
@@ -37,7 +37,7 @@ fn prompt(snapshot: &Snapshot, offset: usize, hold: &HoldCell, counter: &TokenCo
         offset,
         hold,
     };
-    build(&view, Mode::Fim(&QWEN), &budget(counter)).expect("it fits")
+    build(&view, Mode::Fim(&QWEN), Order::Plain, &budget(counter)).expect("it fits")
 }
 
 /// Learns a count for every large piece of a prompt, as is done after each answer.

@@ -87,8 +87,8 @@ impl Ollama {
             inserts: shown.map(Shown::inserts),
             template: shown.map(|shown| shown.template.clone()),
             relayed,
-            file: None,
             name: tag.name,
+            ..ModelFacts::default()
         };
         let writes = shown.and_then(Shown::writes).unwrap_or_else(|| !only_embeds(&facts));
         writes.then_some(facts)
@@ -406,9 +406,8 @@ impl Wire for Generated {
         };
         let usage = Usage {
             prompt_tokens: line.prompt_eval_count,
-            cached_tokens: None,
             output_tokens: Some(line.eval_count),
-            stop,
+            ..Usage::unknown(stop)
         };
         Ok(Step::Done(text, usage))
     }
