@@ -96,7 +96,10 @@ impl Hearth {
             Ok(client) => {
                 let desk = Desk::open(client, self.settings.subscribe(), Arc::clone(&self.index));
                 let desk = Arc::new(desk);
-                keep(&self.telling_status, super::status::tell(&desk, self.outbox.clone()));
+                keep(
+                    &self.telling_status,
+                    super::status::tell(&desk, self.settings.subscribe(), self.outbox.clone()),
+                );
                 // The framework refuses a second `initialize`.
                 let _ = self.desk.set(desk);
             }
