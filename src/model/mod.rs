@@ -8,6 +8,7 @@ pub mod budget;
 pub mod built_in;
 pub mod control;
 mod count;
+mod embedding;
 mod filter;
 pub mod fim;
 pub mod http;
@@ -114,6 +115,7 @@ pub struct Sighting {
     pub version: Option<String>,
     /// Requests it can work on at once; `None` where it does not say.
     pub slots: Option<usize>,
+    /// Those that write text; a server's embedding models are left out.
     pub models: Vec<ModelFacts>,
 }
 

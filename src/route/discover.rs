@@ -322,7 +322,9 @@ impl Search {
             let server = name(sighting.kind);
             return match names(true) {
                 names if names.is_empty() => {
-                    format!("{server} at {place} has no model; download a code model into it")
+                    format!(
+                        "{server} at {place} has no model that writes text; download a code model into it"
+                    )
                 }
                 names => format!(
                     "{server} at {place} only relays its models ({names}) to another machine; download a code model into it"
