@@ -199,3 +199,4 @@ def test_only_a_model_that_beats_its_baselines_is_shown_unasked():
     assert ship.manners({"threshold": 0.4, "scores": better}) == {"show_above": 0.4, "ghost_text": True}
     assert ship.manners({"threshold": 0.4, "scores": worse}) == {"show_above": 0.4, "ghost_text": False}
     assert ship.manners({"threshold": None, "scores": better}) == {"show_above": 1.0, "ghost_text": False}
+    assert "nowhere so sure" in ship.verdict({"threshold": None, "scores": better})
