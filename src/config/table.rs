@@ -66,6 +66,9 @@ settings! {
     /// No prompt for a local model is ever larger than this many tokens, whatever context the model
     /// is loaded with: the quality of local models falls beyond 16,000 to 32,000.
     "router.thresholds.max_local_context_tokens" Workspace max_local_context_tokens: Bounded<512, 1_000_000> = Bounded::new(24_000);
+    /// Whether private stays private: where it is `true`, no consent sends a private task or a
+    /// private file to a cloud. Where it is `false`, each such request is asked about.
+    "router.thresholds.privacy_enforced" Machine privacy_enforced: bool = true;
     /// Which kind of server answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and
     /// every other server with `/v1/completions`), or `"auto"`.
     "local.provider" Machine provider: Auto<ProviderSetting> = Auto::Auto;
@@ -88,6 +91,13 @@ settings! {
     "health_check.timeout_ms" Workspace health_timeout_ms: Bounded<50, 60_000> = Bounded::new(2_000);
     /// Further looks before a server that did not answer counts as down.
     "health_check.retry_count" Workspace health_retry_count: Bounded<0, 10> = Bounded::new(2);
+    /// Files that are in no prompt that leaves this machine, as patterns in the notation of
+    /// `.gitignore`, from the workspace's root. Files that look like a place for keys, and those that
+    /// `.gitignore` or `.hearthignore` name, never are.
+    "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Files of which nothing leaves this machine, in the same notation: a task with a piece of one
+    /// of them is private as a whole.
+    "privacy.private" Machine privacy_private: Vec<String> = Vec::new();
 }
 
 /// Takes what `tree` says into `settings`, and complains of the rest.
