@@ -27,6 +27,8 @@ pub struct Manifest {
     pub files: Vec<FilePart>,
     /// What stays at home, and why.
     pub withheld: Vec<Withheld>,
+    /// Whether the task or one of its files is private; the user has to be asked then.
+    pub private: bool,
     /// Secrets replaced by placeholders, by the rule that found them.
     pub redactions: BTreeMap<String, usize>,
     /// Of all text in the permit. The request's framing in JSON and its escapes come on top.
@@ -60,6 +62,9 @@ impl fmt::Display for Manifest {
                 ", at most {} tokens out; the price is not known",
                 self.max_output_tokens
             )?,
+        }
+        if self.private {
+            writeln!(f, "  PRIVATE by your own settings")?;
         }
         for part in &self.files {
             writeln!(f, "  {}:{}-{}", part.path, part.first, part.last)?;
