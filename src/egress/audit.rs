@@ -85,7 +85,9 @@ pub enum Damage {
     #[error("the log ends after line {lines}; it had {expected}")]
     Truncated { lines: u64, expected: u64 },
     /// By a crash, or by whoever cut the end off. The next entry brings it back.
-    #[error("line {line} was not written to its end; its record is whole, and the next request completes it")]
+    #[error(
+        "line {line} was not written to its end; its record is whole, and the next request completes it"
+    )]
     Unfinished { line: u64 },
     #[error("line {line} was added by something else than Hearth")]
     Added { line: u64 },

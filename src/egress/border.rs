@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Cleared, Consent, Decisions, Manifest, Parcel, Permit, Refusal, Standing, Trust, User, Withheld,
+    Cleared, Consent, Decisions, Manifest, Parcel, Permit, Refusal, Standing, Trust, User,
+    Withheld,
     audit::{self, Decision, Log},
     exclude::Exclusions,
     inspect::Inspection,
@@ -137,11 +138,7 @@ impl Border {
         Ok(Preview { manifest: permit.manifest, text })
     }
 
-    fn weigh(
-        &self,
-        parcel: Parcel,
-        count: &dyn Fn(&str) -> usize,
-    ) -> Result<Examined, Refusal> {
+    fn weigh(&self, parcel: Parcel, count: &dyn Fn(&str) -> usize) -> Result<Examined, Refusal> {
         let Inner { trust, decisions, .. } = &*self.0;
         let trusted = trust.decided(decisions, self.root()).map_err(unrecorded)?;
         if trusted != Some(true) {

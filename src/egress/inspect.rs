@@ -43,14 +43,7 @@ enum Draft {
 impl<'b> Inspection<'b> {
     pub(super) fn new(border: &'b Inner, redactor: &'b mut Redactor, private: bool) -> Self {
         redactor.begin();
-        Self {
-            border,
-            redactor,
-            files: BTreeMap::new(),
-            withheld: Vec::new(),
-            private,
-            pieces: 0,
-        }
+        Self { border, redactor, files: BTreeMap::new(), withheld: Vec::new(), private, pieces: 0 }
     }
 
     pub(super) fn turns(&mut self, turns: Vec<Turn>) -> Result<Vec<ClearedTurn>, Refusal> {
@@ -147,8 +140,7 @@ impl<'b> Inspection<'b> {
     /// Takes note of the secrets of a whole file: a piece of it may hold a part of one, or repeat one
     /// where no rule sees what it is. `path` is relative to the workspace.
     fn learn(&mut self, path: &str) -> Result<(), Withheld> {
-        let unresolved =
-            |detail: String| Withheld::Unresolved { path: path.to_owned(), detail };
+        let unresolved = |detail: String| Withheld::Unresolved { path: path.to_owned(), detail };
         let file = self.border.exclusions.root().join(path);
         let text = match read(&file) {
             Ok(text) => text,
@@ -217,7 +209,9 @@ const MAX_FILE: u64 = 16 << 20;
 /// The text of a file; `None` where there is none (yet, or any more).
 fn read(file: &Path) -> std::io::Result<Option<String>> {
     match std::fs::metadata(file) {
-        Ok(about) if about.len() > MAX_FILE => Err(std::io::Error::other("too large to be searched")),
+        Ok(about) if about.len() > MAX_FILE => {
+            Err(std::io::Error::other("too large to be searched"))
+        }
         Ok(_) => Ok(Some(String::from_utf8_lossy(&std::fs::read(file)?).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -32,7 +32,7 @@ const SHORTEST_KNOWN: usize = 8;
 
 /// A line of a secret of several lines, as of a key in PEM, is a secret of its own from this length
 /// on, in bytes. The last line of a key can be shorter: it tells as little as it has letters.
-const SHORTEST_LINE: usize = 16;
+const SHORTEST_LINE: usize = 12;
 
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
@@ -59,11 +59,13 @@ struct Search {
 impl Redactor {
     /// Takes note of the secrets that were found in a text.
     pub(super) fn learn(&mut self, text: &str, found: &Found) {
-        let secrets = found.iter().filter_map(|(range, kind)| Some((text.get(range.clone())?, *kind)));
+        let secrets =
+            found.iter().filter_map(|(range, kind)| Some((text.get(range.clone())?, *kind)));
         for (secret, kind) in secrets {
-            let lines = secret.lines().map(str::trim).filter(|line| {
-                line.len() >= SHORTEST_LINE && !line.starts_with("-----")
-            });
+            let lines = secret
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
             let several = secret.contains('\n');
             for part in [secret].into_iter().chain(lines.filter(|_| several)) {
                 if part.len() >= SHORTEST_KNOWN && !self.known.contains_key(part) {
@@ -110,7 +112,8 @@ impl Redactor {
         }
         if self.search.is_none() {
             let patterns = self.known.keys().map(|secret| secret.as_bytes());
-            let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+            let search =
+                AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
             let kinds = self.known.values().copied().collect();
             self.search = search.ok().map(|secrets| Search { secrets, kinds });
         }
