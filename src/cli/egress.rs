@@ -176,6 +176,8 @@ fn show(preview: &Preview, settings: &Settings, state: &Path) -> anyhow::Result<
         // What an ignore file names stays at home anyway, and can be most of a folder.
         let files = WalkBuilder::new(&path)
             .hidden(false)
+            .require_git(false)
+            .sort_by_file_name(Ord::cmp)
             .add_custom_ignore_filename(".hearthignore")
             .build();
         for file in files {

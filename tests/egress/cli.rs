@@ -54,7 +54,23 @@ fn a_user_sees_what_would_leave_and_what_left() {
 
     let (code, shown, said) = hearth(&preview);
     assert_eq!((code, said.as_str()), (0, ""));
-    expect![[r#""#]].assert_eq(&numbered(&shown));
+    expect![[r#"
+        to https://cloud.example (large-1)
+        37 tokens, 107 bytes, at most 0 tokens out; the price is not known
+          .gitignore:1-1
+          src/key.rs:1-1
+          src/main.rs:1-1
+          replaced: 1 × github-pat
+          kept here: .env looks like a place for secrets
+          kept here: target/big.rs is ignored (.gitignore)
+        src/key.rs:1-1
+        let key = "<secret 1>";
+        src/main.rs:1-1
+        fn main() {}
+        .gitignore:1-1
+        target/
+    "#]]
+    .assert_eq(&numbered(&shown));
     assert!(Log::new(&state).entries().expect("a log").is_empty(), "a look leaves no trace");
 
     // Consent on the command line, and back.
@@ -82,7 +98,9 @@ fn a_user_sees_what_would_leave_and_what_left() {
     let lines: Vec<&str> =
         listed.lines().filter_map(|line| Some(line.split_once(" GMT ")?.1)).collect();
     let hash = Log::new(&state).entries().expect("a log")[0].workspace.clone();
-    expect![[r#""#]].assert_eq(&lines.join("\n").replace(&hash, "HASH"));
+    expect![[r#"
+        sent (once) workspace HASH to https://cloud.example:8443 (large-1): 1 files, 8 tokens, 70 bytes, 1 secrets replaced
+        refused (declined) workspace HASH to https://cloud.example:8443 (large-1): 1 files, 7 tokens, 44 bytes, 0 secrets replaced"#]].assert_eq(&lines.join("\n").replace(&hash, "HASH"));
     let (_, last, _) = hearth(&["egress", "log", "--json", "-n", "1"]);
     let json: serde_json::Value = serde_json::from_str(&last).expect("JSON");
     assert_eq!((&json["n"], &json["reason"]), (&2.into(), &"declined".into()));

@@ -148,8 +148,10 @@ fn ignore_files(tree: &Tree, gits: bool) -> Vec<(&'static str, String)> {
 
 fn check(tree: &Tree) {
     let mut house = Workspace::new("//- .git/HEAD\nref: refs/heads/main\n");
-    house.settings.privacy_exclude =
-        tree.exclude.map(|folder| format!("/{}/a.rs", FOLDERS[folder])).into_iter().collect();
+    let excluded = tree
+        .exclude
+        .map(|folder| Path::new(FOLDERS[folder]).join("a.rs").to_string_lossy().into_owned());
+    house.settings.privacy_exclude = excluded.iter().map(|path| format!("/{path}")).collect();
     for (gits, name) in [(true, ".gitignore"), (false, ".hearthignore")] {
         for (folder, lines) in ignore_files(tree, gits) {
             house.write(&Path::new(folder).join(name).to_string_lossy(), &lines);
@@ -158,10 +160,7 @@ fn check(tree: &Tree) {
     let paths: Vec<String> = tree.files.iter().map(|file| file.path.clone()).collect();
     let mut stay = ignored_by_git(tree, &paths, true);
     stay.extend(ignored_by_git(tree, &paths, false));
-    stay.extend(
-        tree.exclude
-            .map(|folder| Path::new(FOLDERS[folder]).join("a.rs").to_string_lossy().into_owned()),
-    );
+    stay.extend(excluded);
     let mut contents = Vec::new();
     let mut secrets = Vec::new();
     for (n, file) in tree.files.iter().enumerate() {
