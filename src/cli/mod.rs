@@ -5,6 +5,7 @@
 
 mod complete;
 mod egress;
+mod model;
 mod place;
 mod serve;
 mod status;
@@ -48,6 +49,8 @@ enum Command {
     Trust(trust::Arguments),
     /// Say what left this machine, what was refused, and what would leave
     Egress(egress::Arguments),
+    /// Say which model is built in, or put another one in its place
+    Model(model::Arguments),
 }
 
 /// Runs the command that the process's arguments name.
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Status(status) => status::run(&status, &arguments.assignments),
         Command::Trust(trust) => trust::run(&trust),
         Command::Egress(egress) => egress::run(&egress, &arguments.assignments),
+        Command::Model(model) => model::run(&model),
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed there is nobody to tell.

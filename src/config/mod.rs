@@ -130,14 +130,19 @@ pub fn state_folder() -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state")
 }
 
-/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder.
+/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder. A
+/// relative path is none (XDG says so): it would lead into whatever folder Hearth was started in.
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
-    let folder = match std::env::var(variable) {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(usual),
-    };
-    Some(folder.join("hearth"))
+    let named = std::env::var(variable).ok().map(PathBuf::from);
+    let named = named.filter(|folder| folder.is_absolute());
+    Some(named.or_else(|| Some(std::env::home_dir()?.join(usual)))?.join("hearth"))
+}
+
+/// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
+/// repository. It need not exist. `None` where there is no home folder.
+pub fn data_folder() -> Option<PathBuf> {
+    folder("XDG_DATA_HOME", ".local/share")
 }
 
 #[cfg(test)]
