@@ -14,10 +14,11 @@ fn library(folder: &Path) -> PathBuf {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let entry = entry.expect("an entry");
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("libhearth-") && name.ends_with(".rlib") {
+        let path = entry.path();
+        let named = entry.file_name().to_string_lossy().starts_with("libhearth-");
+        if named && path.extension().is_some_and(|extension| extension == "rlib") {
             let written = entry.metadata().and_then(|about| about.modified()).expect("a time");
-            found.push((written, entry.path()));
+            found.push((written, path));
         }
     }
     found.into_iter().max().expect("the library").1
