@@ -66,6 +66,9 @@ settings! {
     /// No prompt for a local model is ever larger than this many tokens, whatever context the model
     /// is loaded with: the quality of local models falls beyond 16,000 to 32,000.
     "router.thresholds.max_local_context_tokens" Workspace max_local_context_tokens: Bounded<512, 1_000_000> = Bounded::new(24_000);
+    /// Whether private stays private: where it is `true`, no consent sends a private task or a
+    /// private file to a cloud. Where it is `false`, each such request is asked about.
+    "router.thresholds.privacy_enforced" Machine privacy_enforced: bool = true;
     /// Who answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and every other server
     /// with `/v1/completions`), or `"built-in"`, the model in this process (`hearth model` says
     /// which). `"auto"`: a running server with a model that fills in the middle, else the model in
@@ -91,11 +94,15 @@ settings! {
     /// Further looks before a server that did not answer counts as down.
     "health_check.retry_count" Workspace health_retry_count: Bounded<0, 10> = Bounded::new(2);
     /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
-    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well.
+    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well, and files
+    /// that look like a place for keys never leave this machine.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
     /// Whether the public signatures of dependencies count as context, where their source is on this
     /// machine (Cargo's registry).
     "context.dependencies" Workspace context_dependencies: bool = true;
+    /// Files of which nothing leaves this machine, in the same notation: a task with a piece of one
+    /// of them is private as a whole.
+    "privacy.private" Machine privacy_private: Vec<String> = Vec::new();
 }
 
 /// Takes what `tree` says into `settings`, and complains of the rest.
