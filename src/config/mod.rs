@@ -128,13 +128,24 @@ impl Layers {
 }
 
 /// Where the user's file is, or would be. `None` where there is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn user_file() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_CONFIG_HOME") {
+    Some(folder("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
+}
+
+/// Where decisions and the audit log are kept, outside of any repository: `hearth` under the XDG
+/// state folder. `None` where there is no home folder.
+pub fn state_folder() -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
+}
+
+/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
+    let folder = match std::env::var(variable) {
         Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".config"),
+        _ => std::env::home_dir()?.join(usual),
     };
-    Some(folder.join("hearth").join("config.toml"))
+    Some(folder.join("hearth"))
 }
 
 #[cfg(test)]

@@ -84,8 +84,9 @@ settings! {
     "router.thresholds.max_local_context_tokens" Workspace max_local_context_tokens: Bounded<512, 1_000_000> = Bounded::new(24_000);
     /// A task that needs more tool calls than this goes to a larger model, where it may.
     "router.thresholds.max_tool_chain_length" Workspace max_tool_chain_length: Bounded<0, 1_000> = Bounded::new(8);
-    /// A private task stays on this machine whatever was consented to. `false`: the user may send one
-    /// up that a path or a setting made private, for one run (`--cloud`).
+    /// Whether private stays private: where it is `true`, no consent sends a private task or a
+    /// private file to a cloud. Where it is `false`, the user may send one up for one run
+    /// (`--cloud`), and each such request is asked about.
     "router.thresholds.privacy_enforced" Machine privacy_enforced: bool = true;
     /// Which kind of server answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and
     /// every other server with `/v1/completions`), or `"auto"`.
@@ -122,6 +123,13 @@ settings! {
     "validation.max_retries_on_failure" Workspace max_retries: Bounded<0, 10> = Bounded::new(3);
     /// How much lower the temperature of each further try is.
     "validation.temperature_reduction" Workspace temperature_reduction: Fraction = Fraction::hundredths(10);
+    /// Files that are in no prompt that leaves this machine, as patterns in the notation of
+    /// `.gitignore`, from the workspace's root. Files that look like a place for keys, and those that
+    /// `.gitignore` or `.hearthignore` name, never are.
+    "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Files of which nothing leaves this machine, in the same notation: a task with a piece of one
+    /// of them is private as a whole.
+    "privacy.private" Machine privacy_private: Vec<String> = Vec::new();
     ..
     /// `router.cloud.NAME.…`, in the order of the tree.
     clouds: Clouds;
