@@ -69,7 +69,7 @@ settings! {
     /// All settings, resolved.
     Settings in ROWS;
     /// URL of the model server to use, or `"auto"`: whatever answers at the usual ports of this
-    /// machine. Hearth sends code to loopback addresses only.
+    /// machine. It has to be at a loopback address; others go into `router.private_endpoints`.
     "router.local_endpoint" Machine local_endpoint: Auto<url::Url> = Auto::Auto;
     /// A team's own OpenAI-compatible servers (vLLM, SGLang, llama-server): base URLs. Of those that
     /// are well, the one with the least in flight is asked. How far a URL reaches is decided by the
@@ -127,6 +127,8 @@ settings! {
     /// `.gitignore`, from the workspace's root. Files that look like a place for keys, and those that
     /// `.gitignore` or `.hearthignore` name, never are.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Whether every task is private: nothing is sent anywhere but to models on this machine.
+    "privacy.local_only" Machine local_only: bool = false;
     /// Files of which nothing leaves this machine, in the same notation: a task with a piece of one
     /// of them is private as a whole.
     "privacy.private" Machine privacy_private: Vec<String> = Vec::new();
@@ -145,8 +147,9 @@ settings! {
     /// the service's own, where `kind` is given. Also as `router.cloud_endpoint`, which sets the cloud
     /// named `default`.
     "endpoint" Machine endpoint: Auto<url::Url> = Auto::Auto;
-    /// Where the key is: only a reference to the environment, such as `"${ANTHROPIC_API_KEY}"`. Also
-    /// as `router.cloud_api_key`.
+    /// Where the key is: only a reference to the environment, such as `"${ANTHROPIC_API_KEY}"`.
+    /// `"auto"`: at the service's own endpoint that variable or `OPENAI_API_KEY`, elsewhere none.
+    /// Also as `router.cloud_api_key`.
     "api_key" Machine api_key: Auto<KeyReference> = Auto::Auto;
     /// Or a command that prints the key, asked when `api_key` leads to none.
     "api_key_command" Machine api_key_command: Vec<String> = Vec::new();

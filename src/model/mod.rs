@@ -1,9 +1,11 @@
 //! How a model is asked: templates, token counts, wire formats, a file a provider.
 //!
-//! Everything here speaks to model servers on this machine. It never sees an LSP type, a task or a
-//! setting's name, and never decides *which* model answers: that is `route`.
+//! Everything here speaks to model servers on this machine and on the private network, but for
+//! [`cloud`], which takes a permit. It never sees an LSP type or a task, and never decides *which*
+//! model answers: that is `route`.
 
 pub mod budget;
+pub mod cloud;
 pub mod control;
 mod count;
 mod filter;
@@ -214,6 +216,23 @@ pub enum ModelError {
          router.private_hosts and, behind the border, to router.cloud only"
     )]
     NotLocal { endpoint: String },
+}
+
+impl ModelError {
+    /// Whether the server is at fault or out of reach, so that another one may do better.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::NoModel { .. }
+            | Self::Loading { .. }
+            | Self::Busy { .. }
+            | Self::Malformed { .. }
+            | Self::BrokenStream { .. }
+            | Self::Silent { .. } => true,
+            Self::Refused { status, .. } => *status >= 500 || matches!(status, 401 | 403 | 404),
+            Self::TooLong { .. } | Self::Relayed { .. } | Self::NotLocal { .. } => false,
+        }
+    }
 }
 
 fn of(tokens: Option<usize>) -> String {
