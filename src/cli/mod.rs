@@ -5,6 +5,7 @@
 
 mod complete;
 mod place;
+mod route;
 mod serve;
 mod status;
 
@@ -41,6 +42,8 @@ enum Command {
     Complete(complete::Arguments),
     /// Say which model would answer, and why
     Status(status::Arguments),
+    /// Say who would do a piece of work, and why: this machine, the private network or a cloud
+    Route(route::Arguments),
 }
 
 /// Runs the command that the process's arguments name.
@@ -51,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
+        Command::Route(route) => route::run(&route, &arguments.assignments),
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed there is nobody to tell.

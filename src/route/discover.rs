@@ -9,7 +9,10 @@ use futures::future::join_all;
 use url::{Host, Url};
 
 use super::roles::{Role, Roles, Wanted};
-use crate::model::{Kind, ModelError, ModelFacts, Provider, Sighting};
+use crate::{
+    config::PrivateHost,
+    model::{Kind, ModelError, ModelFacts, Provider, Sighting, Tier},
+};
 
 /// Where model servers listen unless told otherwise: Ollama, LM Studio, llama-server (its default,
 /// its default of earlier years, and the one in llama.vim's manual), vLLM.
@@ -27,6 +30,9 @@ pub struct Search {
     pub kinds: Vec<Kind>,
     /// What the user configured by name.
     pub wanted: Wanted,
+    /// The farthest tier that is looked at, and what counts as the private network.
+    pub farthest: Tier,
+    pub private_hosts: Vec<PrivateHost>,
     /// How long one server may take to say what it is.
     pub timeout: Duration,
     /// How often a server that answered before and is now silent is asked again.
@@ -98,6 +104,8 @@ impl Search {
             places: USUAL_PORTS.into_iter().filter_map(place).collect(),
             kinds: vec![Kind::Ollama, Kind::LlamaServer, Kind::OpenAi],
             wanted: Wanted::default(),
+            farthest: Tier::ThisMachine,
+            private_hosts: Vec::new(),
             timeout: Duration::from_secs(2),
             retries: 2,
             connect,
@@ -131,7 +139,7 @@ impl Search {
     }
 
     async fn look(&self, place: &Url, known: Option<Arc<dyn Provider>>) -> Seen {
-        if !is_loopback(place) {
+        if !self.may_reach(place).await {
             let outcome = Err(ModelError::NotLocal { endpoint: place.to_string() });
             return Seen { place: place.clone(), provider: None, outcome };
         }
@@ -146,6 +154,13 @@ impl Search {
         let outcome = Err(ModelError::Unreachable { endpoint: place.to_string(), detail });
         // Still known: when it answers again, it is most likely the same server.
         Seen { place: place.clone(), provider: known, outcome }
+    }
+
+    /// Whether a place is as near as is looked. A name that cannot be resolved (in time) is a place
+    /// where nobody answers, and says so when it is asked.
+    async fn may_reach(&self, place: &Url) -> bool {
+        let tier = tokio::time::timeout(self.timeout, Tier::of(place, &self.private_hosts)).await;
+        tier.ok().flatten().is_none_or(|tier| tier <= self.farthest)
     }
 
     /// Tries one wire format after the other; the first whose questions the server answers is it.
@@ -191,7 +206,8 @@ impl fmt::Debug for Search {
     }
 }
 
-fn is_loopback(place: &Url) -> bool {
+/// Whether a URL leads to this machine by what it says, whatever names resolve to.
+pub(super) fn is_loopback(place: &Url) -> bool {
     match place.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

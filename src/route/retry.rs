@@ -6,6 +6,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::config::Settings;
+
 /// How often, and how much colder each time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retries {
@@ -23,6 +25,18 @@ impl Default for Retries {
     /// The defaults of `validation.*`. The first temperature leaves room for three reductions.
     fn default() -> Self {
         Self { max: 3, temperature: 0.3, reduction: 0.1, patience: Duration::from_mins(1) }
+    }
+}
+
+impl From<&Settings> for Retries {
+    /// As `validation.*` say.
+    fn from(settings: &Settings) -> Self {
+        let usual = Self::default();
+        Self {
+            max: settings.max_retries.size(),
+            reduction: settings.temperature_reduction.get(),
+            ..usual
+        }
     }
 }
 

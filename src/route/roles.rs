@@ -69,7 +69,7 @@ impl Roles {
 
 /// With fewer bits a weight, models lose what instructions and strict output need: the tables of
 /// perplexity in llama.cpp's `quantize` README bend upwards under 4.
-const FEWEST_BITS: u32 = 4;
+pub(super) const FEWEST_BITS: u32 = 4;
 
 /// What a model that follows instructions is best sized at on this machine, in parameters: the size
 /// from which small models hold a format (7 to 8 billion).
