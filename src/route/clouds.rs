@@ -5,8 +5,10 @@
 //! alone for a while.
 
 use std::{
-    cell::Cell,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -119,14 +121,14 @@ impl CloudLine {
         retries: Retries,
         heard: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<Answer, CloudError> {
-        let waits = Cell::new(0_u32);
+        let waits = AtomicU32::new(0);
         let ask = |_| async {
             self.try_once(permit, temperature, heard).await.map_err(|error| {
                 let Some(named) = error.wait() else { return Setback::Final(error) };
-                let doubled = FIRST_WAIT * 2_u32.saturating_pow(waits.get()).min(16);
-                waits.set(waits.get() + 1);
+                let doubled = 2_u32.saturating_pow(waits.fetch_add(1, Ordering::Relaxed));
                 tracing::info!(cloud = self.cloud.name(), "{error}; it is asked again");
-                Setback::Wait(named.unwrap_or_else(|| doubled.min(LONGEST_WAIT)), error)
+                let own = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
+                Setback::Wait(named.unwrap_or(own), error)
             })
         };
         let answer = retry(retries, ask, |answer| async { Ok(answer) }).await;
