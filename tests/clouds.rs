@@ -131,7 +131,9 @@ async fn anthropic_is_asked_in_its_own_words() {
     world.cloud.says(Says::text(["Forty", "-two"]));
     let answer = world.ask(&world.question()).await.unwrap();
     assert_eq!((answer.text.as_str(), answer.ending), ("Forty-two", Ending::Complete));
-    sent(&world.cloud, expect![[r#"
+    sent(
+        &world.cloud,
+        expect![[r#"
         POST /v1/messages
         anthropic-version: 2023-06-01
         x-api-key: sk-test-0123456789
@@ -163,7 +165,8 @@ async fn anthropic_is_asked_in_its_own_words() {
             }
           ]
         }
-    "#]]);
+    "#]],
+    );
     expect![[r#"
         Bill {
             answers: 1,
@@ -174,7 +177,8 @@ async fn anthropic_is_asked_in_its_own_words() {
             dollars: 0.002205,
             unpriced: 0,
         }
-    "#]].assert_debug_eq(&answer.bill);
+    "#]]
+    .assert_debug_eq(&answer.bill);
 }
 
 #[tokio::test]
@@ -183,7 +187,9 @@ async fn openai_is_asked_in_its_own_words() {
     world.cloud.says(Says::text(["Forty", "-two"]));
     let answer = world.ask(&world.question()).await.unwrap();
     assert_eq!((answer.text.as_str(), answer.ending), ("Forty-two", Ending::Complete));
-    sent(&world.cloud, expect![[r#"
+    sent(
+        &world.cloud,
+        expect![[r#"
         POST /chat/completions
         authorization: Bearer sk-test-0123456789
         {
@@ -204,7 +210,8 @@ async fn openai_is_asked_in_its_own_words() {
             }
           ]
         }
-    "#]]);
+    "#]],
+    );
     expect![[r#"
         Bill {
             answers: 1,
@@ -215,7 +222,8 @@ async fn openai_is_asked_in_its_own_words() {
             dollars: 0.00375,
             unpriced: 0,
         }
-    "#]].assert_debug_eq(&answer.bill);
+    "#]]
+    .assert_debug_eq(&answer.bill);
 }
 
 /// A conversation in which the model called a tool and was answered.
@@ -251,7 +259,9 @@ async fn conversation(api: Api) -> World {
 
 #[tokio::test]
 async fn tool_calls_go_to_and_fro_with_anthropic() {
-    sent(&conversation(Api::Anthropic).await.cloud, expect![[r#"
+    sent(
+        &conversation(Api::Anthropic).await.cloud,
+        expect![[r#"
         POST /v1/messages
         anthropic-version: 2023-06-01
         x-api-key: sk-test-0123456789
@@ -327,12 +337,15 @@ async fn tool_calls_go_to_and_fro_with_anthropic() {
             }
           ]
         }
-    "#]]);
+    "#]],
+    );
 }
 
 #[tokio::test]
 async fn tool_calls_go_to_and_fro_with_openai() {
-    sent(&conversation(Api::OpenAi).await.cloud, expect![[r#"
+    sent(
+        &conversation(Api::OpenAi).await.cloud,
+        expect![[r#"
         POST /chat/completions
         authorization: Bearer sk-test-0123456789
         {
@@ -389,7 +402,8 @@ async fn tool_calls_go_to_and_fro_with_openai() {
             }
           ]
         }
-    "#]]);
+    "#]],
+    );
 }
 
 #[tokio::test]
@@ -521,10 +535,24 @@ async fn keys_come_from_the_environment_before_the_command() {
 #[tokio::test]
 async fn without_a_key_nothing_is_sent() {
     for (source, expected) in [
-        (json!({ "api_key": "${HEARTH_NO_SUCH_KEY}" }), expect!["there is no key for URL: HEARTH_NO_SUCH_KEY is not set in the environment"]),
-        (json!({ "api_key_command": ["false"] }), expect!["there is no key for URL: false: exit status: 1"]),
-        (json!({ "api_key_command": ["true"] }), expect!["there is no key for URL: true: it prints nothing"]),
-        (json!({ "api_key_command": ["/no/such/program"] }), expect!["there is no key for URL: /no/such/program: No such file or directory (os error 2)"]),
+        (
+            json!({ "api_key": "${HEARTH_NO_SUCH_KEY}" }),
+            expect!["there is no key for URL: HEARTH_NO_SUCH_KEY is not set in the environment"],
+        ),
+        (
+            json!({ "api_key_command": ["false"] }),
+            expect!["there is no key for URL: false: exit status: 1"],
+        ),
+        (
+            json!({ "api_key_command": ["true"] }),
+            expect!["there is no key for URL: true: it prints nothing"],
+        ),
+        (
+            json!({ "api_key_command": ["/no/such/program"] }),
+            expect![
+                "there is no key for URL: /no/such/program: No such file or directory (os error 2)"
+            ],
+        ),
     ] {
         let world = World::with(Api::Anthropic, source).await;
         let error = world.ask(&world.question()).await.unwrap_err();

@@ -43,8 +43,16 @@ struct Farther {
 }
 
 impl Farther {
+    /// Where every task is private, there is nobody: nothing that could connect is made.
     fn new(client: &Client, settings: &Settings) -> Self {
         let interval = Duration::from_secs(settings.health_interval_seconds.get());
+        if settings.local_only {
+            let nowhere = Search { places: Vec::new(), ..search(client, settings) };
+            return Self {
+                cluster: Arc::new(Cluster::start(nowhere, interval)),
+                clouds: Arc::default(),
+            };
+        }
         let (clouds, complaints) = Clouds::new(&settings.clouds, interval);
         for complaint in complaints {
             tracing::warn!("{complaint}");
@@ -294,7 +302,7 @@ fn concerns(settings: &Settings) -> impl PartialEq + use<'_> {
 fn concerns_farther(settings: &Settings) -> impl PartialEq + use<'_> {
     (
         (&settings.private_endpoints, &settings.private_hosts, &settings.local_endpoint),
-        (&settings.provider, &settings.clouds),
+        (&settings.provider, &settings.clouds, settings.local_only),
         (&settings.completion_model, &settings.default_model, &settings.high_precision_model),
         &settings.quantization,
         (settings.health_interval_seconds, settings.health_timeout_ms, settings.health_retry_count),
