@@ -636,6 +636,7 @@ proptest! {
 /// ours: mostly completions, then what a language server does beside them, and now and then a
 /// question that is too large for this machine. Consent for the cloud stands, so that nothing but the
 /// rules keeps a task at home.
+#[expect(clippy::print_stdout, reason = "the figure is what one wants to see")]
 #[test]
 fn a_day_of_two_hundred_tasks() {
     let mut offers = offers();

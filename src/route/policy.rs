@@ -195,9 +195,8 @@ pub struct Nobody {
 
 /// Chooses by the rules.
 pub fn decide(need: &Need, limits: Limits, offers: &Offers) -> Result<Decision, Nobody> {
-    let rule = rule(need, limits);
-    let role = role(need);
-    let choosing = Choosing { need, limits, offers, role };
+    let rule = applies(need, limits);
+    let choosing = Choosing { need, limits, offers, role: wanted(need) };
     let (rungs, aside) = match &rule {
         Rule::Private(_) => (choosing.machine().into_iter().collect(), None),
         Rule::SentUp | Rule::Context | Rule::Steps | Rule::Frontier => choosing.up(&rule),
@@ -208,10 +207,11 @@ pub fn decide(need: &Need, limits: Limits, offers: &Offers) -> Result<Decision, 
         return Err(Nobody { why });
     };
     let why = choosing.why(&rule, first, aside);
-    Ok(Decision { rule, role, why, rungs })
+    Ok(Decision { rule, role: choosing.role, why, rungs })
 }
 
-fn rule(need: &Need, limits: Limits) -> Rule {
+/// The first rule that applies.
+fn applies(need: &Need, limits: Limits) -> Rule {
     if let Some(why) = need.private.first()
         && (limits.privacy_enforced || !need.sent_up)
     {
@@ -232,7 +232,7 @@ fn rule(need: &Need, limits: Limits) -> Rule {
 }
 
 /// Strict output and work of several steps want the most precise model.
-fn role(need: &Need) -> Role {
+fn wanted(need: &Need) -> Role {
     if need.work == Work::Completion {
         Role::Completion
     } else if need.output.is_strict() || need.steps > 1 || need.work.needs_frontier() {

@@ -151,7 +151,7 @@ const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, collections::VecDeque};
+    use std::{cell::RefCell, collections::VecDeque, fmt::Write as _};
 
     use expect_test::{Expect, expect};
     use tokio::time::Instant;
@@ -174,8 +174,9 @@ mod tests {
         let began = Instant::now();
         let ask = |attempt: Attempt| {
             let told = attempt.mistake.map(|it| format!(", told that '{}' {}", it.answer, it.why));
-            *log.borrow_mut() += &format!(
-                "{} s: try {} at {:.1}{}\n",
+            let _ = writeln!(
+                log.borrow_mut(),
+                "{} s: try {} at {:.1}{}",
                 began.elapsed().as_secs(),
                 attempt.number,
                 attempt.temperature,

@@ -71,8 +71,8 @@ impl Router {
     pub fn start(client: Client, settings: watch::Receiver<Arc<Settings>>) -> Self {
         let nudge = Arc::new(Notify::new());
         let nudged = Arc::clone(&nudge);
-        let mut changes = settings.clone();
-        let mut now = changes.borrow_and_update().clone();
+        let mut tree = settings.clone();
+        let mut now = tree.borrow_and_update().clone();
         let mut probe = probe(&client, &now);
         let (publish, health) = watch::channel(probe.health());
         let (publish_farther, farther) = watch::channel(Arc::new(Farther::new(&client, &now)));
@@ -86,9 +86,9 @@ impl Router {
                             publish.send_replace(watched.borrow_and_update().clone());
                         }
                     }
-                    changed = changes.changed(), if live => {
+                    changed = tree.changed(), if live => {
                         live = changed.is_ok();
-                        let new = changes.borrow_and_update().clone();
+                        let new = tree.borrow_and_update().clone();
                         let old = std::mem::replace(&mut now, new);
                         if concerns(&now) != concerns(&old) {
                             probe = self::probe(&client, &now);

@@ -172,12 +172,10 @@ enum Block {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -191,14 +189,14 @@ struct MessageDelta {
 /// Counts so far; a later one replaces an earlier one.
 #[derive(Deserialize)]
 struct Usage {
-    #[serde(default)]
-    input_tokens: Option<usize>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<usize>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<usize>,
-    #[serde(default)]
-    output_tokens: Option<usize>,
+    #[serde(default, rename = "input_tokens")]
+    input: Option<usize>,
+    #[serde(default, rename = "cache_read_input_tokens")]
+    read: Option<usize>,
+    #[serde(default, rename = "cache_creation_input_tokens")]
+    written: Option<usize>,
+    #[serde(default, rename = "output_tokens")]
+    output: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -223,10 +221,10 @@ impl Messages {
     fn count(&mut self, usage: Option<&Usage>) {
         let Some(usage) = usage else { return };
         let used = &mut self.used;
-        used.input = usage.input_tokens.unwrap_or(used.input);
-        used.cached = usage.cache_read_input_tokens.unwrap_or(used.cached);
-        used.written = usage.cache_creation_input_tokens.unwrap_or(used.written);
-        used.output = usage.output_tokens.unwrap_or(used.output);
+        used.input = usage.input.unwrap_or(used.input);
+        used.cached = usage.read.unwrap_or(used.cached);
+        used.written = usage.written.unwrap_or(used.written);
+        used.output = usage.output.unwrap_or(used.output);
     }
 }
 
@@ -237,16 +235,14 @@ impl Wire for Messages {
     fn read(&mut self, message: &[u8], said: &mut Vec<Said>) -> Result<(), Fault> {
         match serde_json::from_slice(message)? {
             Event::MessageStart { message } => self.count(message.usage.as_ref()),
-            Event::ContentBlockStart { content_block: Block::Text { text }, .. } => {
-                said.push(Said::Text(text));
-            }
             Event::ContentBlockStart { index, content_block: Block::ToolUse { id, name } } => {
                 self.calls.insert(index, Call { id, name, input: String::new() });
             }
-            Event::ContentBlockDelta { delta: Delta::TextDelta { text }, .. } => {
+            Event::ContentBlockStart { content_block: Block::Text { text }, .. }
+            | Event::ContentBlockDelta { delta: Delta::Text { text }, .. } => {
                 said.push(Said::Text(text));
             }
-            Event::ContentBlockDelta { index, delta: Delta::InputJsonDelta { partial_json } } => {
+            Event::ContentBlockDelta { index, delta: Delta::Input { partial_json } } => {
                 if let Some(call) = self.calls.get_mut(&index) {
                     if self.structured && call.name == ANSWER {
                         said.push(Said::Text(partial_json));
