@@ -4,6 +4,7 @@
 //! stdout carries a command's result and nothing else; everything about it goes to stderr.
 
 mod complete;
+mod model;
 mod place;
 mod route;
 mod serve;
@@ -44,6 +45,8 @@ enum Command {
     Status(status::Arguments),
     /// Say who would do a piece of work, and why: this machine, the private network or a cloud
     Route(route::Arguments),
+    /// Say which model is built in, or put another one in its place
+    Model(model::Arguments),
 }
 
 /// Runs the command that the process's arguments name.
@@ -55,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
         Command::Route(route) => route::run(&route, &arguments.assignments),
+        Command::Model(model) => model::run(&model),
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed there is nobody to tell.

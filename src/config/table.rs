@@ -88,8 +88,10 @@ settings! {
     /// private file to a cloud. Where it is `false`, the user may send one up for one run
     /// (`--cloud`), and each such request is asked about.
     "router.thresholds.privacy_enforced" Machine privacy_enforced: bool = true;
-    /// Which kind of server answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and
-    /// every other server with `/v1/completions`), or `"auto"`.
+    /// Who answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and every other server
+    /// with `/v1/completions`), or `"built-in"`, the model in this process (`hearth model` says
+    /// which). `"auto"`: a running server with a model that fills in the middle, else the model in
+    /// this process, unless `router.local_endpoint` says where to look.
     "local.provider" Machine provider: Auto<ProviderSetting> = Auto::Auto;
     /// How long the server keeps the model in memory after its last use (Ollama): a duration such as
     /// `"30m"`, or `"-1"` for always.

@@ -124,10 +124,10 @@ impl Cluster {
     /// The model that the user named, where the server has it, else its best.
     fn choose(&self, role: Role, seen: &Seen) -> Option<Serving> {
         let one = std::slice::from_ref(seen);
-        self.search.choose(role, one).ok().or_else(|| {
+        self.search.choose(role, one, None).ok().or_else(|| {
             let quantization = self.search.wanted.quantization.clone();
             let wanted = Wanted { quantization, ..Wanted::default() };
-            Search { wanted, ..self.search.clone() }.choose(role, one).ok()
+            Search { wanted, ..self.search.clone() }.choose(role, one, None).ok()
         })
     }
 

@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use url::{Host, Url};
 
 use super::roles::{Role, Roles, Wanted};
@@ -42,6 +42,9 @@ pub struct Search {
     pub fills: fn(&ModelFacts) -> bool,
     /// Whether a model follows instructions.
     pub follows: fn(&ModelFacts) -> bool,
+    /// The model in this process, where it may answer. A server's comes first if it is capable:
+    /// fills in the middle, and is not known to be smaller.
+    pub built_in: Option<Arc<dyn Provider>>,
 }
 
 /// One place and what was found there.
@@ -75,7 +78,7 @@ impl Serving {
     pub fn same_load(&self, other: &Self) -> bool {
         self.provider.endpoint() == other.provider.endpoint()
             && self.provider.kind() == other.provider.kind()
-            && self.model.name == other.model.name
+            && (&self.model.name, &self.model.file) == (&other.model.name, &other.model.file)
             && (self.model.context == other.model.context
                 || self.model.context.is_none()
                 || other.model.context.is_none())
@@ -90,6 +93,8 @@ pub struct Discovery {
     /// Those for everything else.
     pub roles: Roles,
     pub seen: Vec<Seen>,
+    /// What the model in this process is, or why it cannot answer; `None` where it may not.
+    pub built_in: Option<Result<Sighting, ModelError>>,
 }
 
 impl Search {
@@ -111,6 +116,7 @@ impl Search {
             connect,
             fills,
             follows,
+            built_in: None,
         }
     }
 
@@ -130,12 +136,19 @@ impl Search {
                 _ => self.look(place, known.and_then(|seen| seen.provider.clone())).await,
             }
         });
-        let seen = join_all(looks).await;
-        let roles = Roles {
-            default: self.choose(Role::Default, &seen),
-            high_precision: self.choose(Role::HighPrecision, &seen),
+        let own = async {
+            match &self.built_in {
+                Some(provider) => Some(provider.look().await),
+                None => None,
+            }
         };
-        Discovery { choice: self.choose(Role::Completion, &seen), roles, seen }
+        let (seen, built_in) = join(join_all(looks), own).await;
+        let choose = |role| self.choose(role, &seen, built_in.as_ref());
+        let roles = Roles {
+            default: choose(Role::Default),
+            high_precision: choose(Role::HighPrecision),
+        };
+        Discovery { choice: choose(Role::Completion), roles, seen, built_in }
     }
 
     async fn look(&self, place: &Url, known: Option<Arc<dyn Provider>>) -> Seen {
@@ -222,5 +235,6 @@ pub(super) fn name(kind: Kind) -> &'static str {
         Kind::Ollama => "Ollama",
         Kind::LlamaServer => "llama-server",
         Kind::OpenAi => "the OpenAI-compatible server",
+        Kind::BuiltIn => "the built-in engine",
     }
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::{ProviderSetting, Settings},
     egress::Destination,
-    model::{self, Client, Endpoint, Kind, Tier, fim},
+    model::{self, BuiltIn, Client, Endpoint, Kind, Provider, Tier, fim},
     session::task::OwnedTask,
 };
 
@@ -173,7 +173,7 @@ pub async fn preview(
     let Farther { cluster, clouds } = Farther::new(client, settings);
     let search = search(client, settings);
     let (found, ()) = tokio::join!(search.discover(), cluster.looked());
-    let machine = |role| search.choose(role, &found.seen);
+    let machine = |role| search.choose(role, &found.seen, found.built_in.as_ref());
     decide(settings, need, &offers(settings, machine, &cluster, &clouds, standing))
 }
 
@@ -240,13 +240,19 @@ pub fn search(client: &Client, settings: &Settings) -> Search {
     // A tunnel, or a gateway of the user's own: what is asked at a loopback address is on this
     // machine, whatever the setting's name.
     search.places.extend(settings.private_endpoints.iter().filter(|url| is_loopback(url)).cloned());
-    if let Some(provider) = settings.provider.set() {
-        search.kinds = vec![match provider {
-            ProviderSetting::Ollama => Kind::Ollama,
-            ProviderSetting::LlamaServer => Kind::LlamaServer,
-            ProviderSetting::OpenAi => Kind::OpenAi,
-        }];
+    match settings.provider.set() {
+        Some(ProviderSetting::Ollama) => search.kinds = vec![Kind::Ollama],
+        Some(ProviderSetting::LlamaServer) => search.kinds = vec![Kind::LlamaServer],
+        Some(ProviderSetting::OpenAi) => search.kinds = vec![Kind::OpenAi],
+        Some(ProviderSetting::BuiltIn) => search.places.clear(),
+        None => {}
     }
+    let may_answer = match settings.provider.set() {
+        Some(provider) => *provider == ProviderSetting::BuiltIn,
+        // Who says where to look wants to hear that nothing is there.
+        None => settings.local_endpoint.set().is_none(),
+    };
+    search.built_in = may_answer.then(|| Arc::new(BuiltIn::recorded()) as Arc<dyn Provider>);
     search.wanted = Wanted {
         completion: settings.completion_model.set().cloned(),
         default: settings.default_model.set().cloned(),
