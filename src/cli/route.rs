@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
 }
 
 fn private(arguments: &Arguments, decisions: Option<&Decisions>, here: &Path) -> Vec<Private> {
-    let trusted = decisions.is_some_and(|it| it.trusts(here).unwrap_or(false));
+    let trusted = decisions.is_some_and(|it| matches!(it.trusted(here), Ok(Some(true))));
     let asked = arguments.private.then_some(Private::Asked);
     asked.into_iter().chain((!trusted).then_some(Private::Untrusted)).collect()
 }

@@ -1,11 +1,14 @@
 //! What all handlers share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
-use super::CurrentSettings;
+use super::{CurrentSettings, EditorUser, WorkspaceTrust};
 use crate::{
     config::Layers,
     lsp::{ClientCaps, Outbox},
@@ -20,6 +23,7 @@ pub struct Hearth {
     pub session: Arc<Session>,
     pub outbox: Outbox,
     pub settings: Arc<CurrentSettings>,
+    pub trust: WorkspaceTrust,
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
     client: OnceLock<ClientCaps>,
@@ -39,11 +43,13 @@ impl Hearth {
         client: Client,
         session: Arc<Session>,
         layers: Layers,
+        state: Option<PathBuf>,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
         Self {
             session,
+            trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,

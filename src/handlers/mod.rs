@@ -15,6 +15,8 @@ pub mod lifecycle;
 #[cfg(unix)]
 mod parent;
 mod status;
+pub mod trust;
+mod user;
 pub mod workspace;
 
 use futures::future::BoxFuture;
@@ -22,6 +24,8 @@ use tower_lsp::jsonrpc;
 
 pub use current_settings::CurrentSettings;
 pub use hearth::Hearth;
+pub use trust::WorkspaceTrust;
+pub use user::EditorUser;
 
 /// The answer to a request, still to be worked out.
 pub type Reply<R> = BoxFuture<'static, jsonrpc::Result<R>>;

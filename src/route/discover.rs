@@ -144,10 +144,8 @@ impl Search {
         };
         let (seen, built_in) = join(join_all(looks), own).await;
         let choose = |role| self.choose(role, &seen, built_in.as_ref());
-        let roles = Roles {
-            default: choose(Role::Default),
-            high_precision: choose(Role::HighPrecision),
-        };
+        let roles =
+            Roles { default: choose(Role::Default), high_precision: choose(Role::HighPrecision) };
         Discovery { choice: choose(Role::Completion), roles, seen, built_in }
     }
 

@@ -117,33 +117,49 @@ mod tests {
 
     #[test]
     fn answers_are_held_to_the_schema() {
-        check(r#"{"name": "a", "lines": [1, 2]}"#, expect![[r#"
+        check(
+            r#"{"name": "a", "lines": [1, 2]}"#,
+            expect![[r#"
             {"name":"a","lines":[1,2]}
             -- not strict: {"name":"a","lines":[1,2]}
-        "#]]);
-        check("```json\n{\"name\": \"a\", \"lines\": []}\n```\n", expect![[r#"
+        "#]],
+        );
+        check(
+            "```json\n{\"name\": \"a\", \"lines\": []}\n```\n",
+            expect![[r#"
             {"name":"a","lines":[]}
             -- not strict: {"name":"a","lines":[]}
-        "#]]);
-        check(r#"{"name": "a", "lines": [0], "more": 1}"#, expect![[r#"
+        "#]],
+        );
+        check(
+            r#"{"name": "a", "lines": [0], "more": 1}"#,
+            expect![[r#"
             it does not follow the schema: jsonschema validation failed with hearth:answer#
             - at '/lines/0': must be >=1, but got 0
             - at '': additionalProperties 'more' not allowed
             -- not strict: {"name":"a","lines":[0],"more":1}
-        "#]]);
-        check(r#"{"name": "a", "lines": [1]"#, expect![[r#"
+        "#]],
+        );
+        check(
+            r#"{"name": "a", "lines": [1]"#,
+            expect![[r#"
             it is not JSON: EOF while parsing an object at line 1 column 26
             -- not strict: it is not JSON: EOF while parsing an object at line 1 column 26
-        "#]]);
-        check("Here it is: {}", expect![[r#"
+        "#]],
+        );
+        check(
+            "Here it is: {}",
+            expect![[r#"
             it is not JSON: expected value at line 1 column 1
             -- not strict: it is not JSON: expected value at line 1 column 1
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_schema_that_is_none_is_refused() {
-        expect!["this is no JSON Schema: hearth:answer# is not valid against metaschema"].assert_eq(&Schema::new(json!({ "type": 7 })).unwrap_err().to_string());
+        expect!["this is no JSON Schema: hearth:answer# is not valid against metaschema"]
+            .assert_eq(&Schema::new(json!({ "type": 7 })).unwrap_err().to_string());
     }
 
     #[tokio::test]

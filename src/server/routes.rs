@@ -16,7 +16,7 @@ use tower_lsp::{ClientSocket, LspService, LspServiceBuilder};
 
 use super::{Connection, Options};
 use crate::handlers::{
-    Hearth, Reply, completion, documents, execute_command, inline_completion, workspace,
+    Hearth, Reply, completion, documents, execute_command, inline_completion, trust, workspace,
 };
 
 /// Hearth as a service, and the other end of its messages to the client.
@@ -26,13 +26,14 @@ pub(super) fn service(
 ) -> (LspService<Hearth>, ClientSocket) {
     let gone = connection.gone.clone();
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, options.session, options.layers, gone)
+        Hearth::new(client, options.session, options.layers, options.state, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)
     .sync("textDocument/didClose", documents::did_close)
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
+    .sync("hearth/didChangeTrust", trust::did_change_trust)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
     .interactive("workspace/executeCommand", execute_command::execute_command)
