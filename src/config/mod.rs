@@ -5,6 +5,7 @@
 //! an editor may have read in a workspace ([`Layer::EditorChange`]). A bad value never stops the
 //! server: it is named, and the value of the layer below stands.
 
+mod clouds;
 mod reference;
 mod table;
 mod value;
@@ -13,9 +14,10 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
+pub use clouds::{Cloud, CloudKind, Clouds, Dollars, KeyReference, KeySource};
 pub use reference::{json_schema, reference};
-pub use table::Settings;
-pub use value::{Auto, Bounded, KeepAlive, ProviderSetting};
+pub use table::{CloudSettings, Settings};
+pub use value::{Auto, Bounded, Fraction, KeepAlive, PrivateHost, ProviderSetting};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,12 +48,12 @@ pub enum Complaint {
     #[error("unknown setting '{key}'{}", .near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default())]
     Unknown { key: String, near: Option<&'static str> },
     #[error("setting '{key}' is {found}, expected {expected}; using {kept}")]
-    Invalid { key: &'static str, found: String, expected: String, kept: String },
+    Invalid { key: String, found: String, expected: String, kept: String },
     #[error(
         "setting '{key}' decides where code is sent, so it is taken from the user's file, the \
          editor's start options or the command line only, not from a workspace"
     )]
-    NotFromWorkspace { key: &'static str },
+    NotFromWorkspace { key: String },
     #[error("cannot read {}: {detail}", .path.display())]
     File { path: PathBuf, detail: String },
     #[error("'{text}' is not KEY=VALUE")]
@@ -90,7 +92,13 @@ impl Layers {
         };
         match toml::from_str::<Json>(&text) {
             Ok(tree) => self.set(Layer::UserFile, tree),
-            Err(error) => return Some(Complaint::File { path, detail: error.to_string() }),
+            // Its message alone: the whole error quotes the line, and that may hold a key.
+            Err(error) => {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+                let detail = format!("line {line}: {}", error.message());
+                return Some(Complaint::File { path, detail });
+            }
         }
         None
     }
