@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 pub use reference::{json_schema, reference};
 pub use table::Settings;
-pub use value::{Auto, Bounded, KeepAlive, ProviderSetting};
+pub use value::{Auto, Bounded, KeepAlive, ProviderSetting, RunTests};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +48,8 @@ pub enum Complaint {
     #[error("setting '{key}' is {found}, expected {expected}; using {kept}")]
     Invalid { key: &'static str, found: String, expected: String, kept: String },
     #[error(
-        "setting '{key}' decides where code is sent, so it is taken from the user's file, the \
-         editor's start options or the command line only, not from a workspace"
+        "setting '{key}' decides where code is sent or what runs, so it is taken from the user's \
+         file, the editor's start options or the command line only, not from a workspace"
     )]
     NotFromWorkspace { key: &'static str },
     #[error("cannot read {}: {detail}", .path.display())]
@@ -127,6 +127,17 @@ pub fn user_file() -> Option<PathBuf> {
         _ => std::env::home_dir()?.join(".config"),
     };
     Some(folder.join("hearth").join("config.toml"))
+}
+
+/// Where Hearth keeps what can be made again: `hearth` under the XDG cache folder. `None` where there
+/// is no home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn cache_folder() -> Option<PathBuf> {
+    let folder = match std::env::var("XDG_CACHE_HOME") {
+        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => std::env::home_dir()?.join(".cache"),
+    };
+    Some(folder.join("hearth"))
 }
 
 #[cfg(test)]
