@@ -96,8 +96,6 @@ pub enum Skip {
     NoTests,
     #[error("the workspace is larger than a check may copy")]
     TooLarge,
-    #[error("nothing to keep")]
-    NothingToKeep,
 }
 
 /// How a rung ended.
