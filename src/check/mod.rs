@@ -8,14 +8,25 @@
 //! Nothing here ever writes into the user's tree: what is compiled and run is a copy, and compiling
 //! or running it takes a permission that only trust and settings can mint ([`Rights`]).
 
+mod cargo;
+mod compile;
 pub mod fit;
+mod format;
 pub mod gate;
+mod harness;
 pub mod ladder;
+mod manifest;
+mod mutate;
+mod overlay;
 pub mod permission;
+mod process;
 pub mod proposal;
 pub mod report;
+mod sandbox;
 mod shape;
+mod toolchain;
 pub mod trial;
+mod workshop;
 
 pub use fit::{Place, Unfit, fit};
 pub use gate::Gate;
