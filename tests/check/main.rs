@@ -3,5 +3,7 @@
 
 mod house;
 mod ladder;
+mod overhead;
 mod overlay;
+mod sandbox;
 mod trial;
