@@ -34,6 +34,8 @@ pub(super) struct Tested {
     pub(super) end: End,
     pub(super) passed: usize,
     pub(super) failed: Vec<String>,
+    /// The process ended in the midst of it: by a signal, a stack overflow, an exit.
+    pub(super) aborted: bool,
     /// What failed tests said, paths as the user knows them.
     pub(super) said: String,
 }
@@ -220,12 +222,12 @@ impl Harness {
                 failed.push(name.to_owned());
             }
         }
-        if ran.end == End::Failure && failed.is_empty() {
-            // Aborted: by a stack overflow, a signal, an exit in the midst of it.
+        let aborted = ran.end == End::Failure && failed.is_empty();
+        if aborted {
             failed.extend(tests.iter().cloned());
         }
         let said = workshop.relative(&told(&ran));
-        Ok(Tested { end: ran.end, passed, failed, said })
+        Ok(Tested { end: ran.end, passed, failed, aborted, said })
     }
 }
 

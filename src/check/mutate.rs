@@ -11,10 +11,11 @@ use super::Mutant;
 use crate::syntax::{Language, errors::error_bytes};
 
 impl Mutant {
-    /// The text with this in it.
+    /// The text with this in it, every line below where it was: places in messages stay what they are.
     pub(super) fn of(&self, text: &str) -> Option<String> {
         let (before, after) = (text.get(..self.range.start)?, text.get(self.range.end..)?);
-        Some(format!("{before}{}{after}", self.new))
+        let gone = self.old.matches('\n').count();
+        Some(format!("{before}{}{}{after}", self.new, "\n".repeat(gone)))
     }
 }
 

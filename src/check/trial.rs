@@ -1,15 +1,17 @@
 //! A generated test on trial: it must compile, pass time after time, and fail where the function it
-//! is for is broken. A test that no broken function fails proves nothing, and is dropped. Where a
-//! function cannot be broken, a test may stay for running what no other test of its module runs.
+//! is for is broken. A test that no broken function fails proves nothing, and is dropped. So does one
+//! that merely calls a function until it panics itself: what counts is a failure in the test's own
+//! code. Where a function cannot be broken, a test may stay for running what no other test of its
+//! module runs.
 
 use std::{
-    ops::Range,
+    ops::{Range, RangeInclusive},
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use super::{
-    Checker, Failure, Isolation, Progress, Proposal, Rights, Skip, Step, Verdict,
+    Checker, Failure, Isolation, Progress, Proposal, Rights, Skip, Step, Verdict, condition,
     coverage::Coverage,
     harness::Harness,
     mutate::mutants,
@@ -190,7 +192,20 @@ impl Checker {
         let (path, source, range) = trial.broken(edited)?;
         // A broken target may never end: it gets some times of what the test takes.
         let time = (longest * 5).clamp(Duration::from_secs(2), workshop.limits().run);
-        let bench = Bench { workshop, harness: &harness, test: &test, time };
+        let line_of =
+            |text: &str, at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let code = condition::test_code(&trial.proposal).unwrap_or_default();
+        let written = edited.get(&trial.proposal.file).map_or("", String::as_str);
+        let bench = Bench {
+            workshop,
+            harness: &harness,
+            test: &test,
+            time,
+            copies: workshop.copies(&trial.proposal.file),
+            code: line_of(written, code.start)..=line_of(written, code.end),
+            target: (path == trial.proposal.file)
+                .then(|| line_of(&source, range.start)..=line_of(&source, range.end)),
+        };
         let language = Language::by_path(&path).ok_or(Skip::NoGrammar)?;
         let mut survivor = None;
         for mutant in mutants(language, &source, &range, trial.mutants * TRIES) {
@@ -216,14 +231,13 @@ impl Checker {
             return dropped(Dropped::KillsNothing { tried: judgement.mutants, example });
         }
         workshop.sync(edited).await?;
-        let line_of = |at: usize| source.get(..at).unwrap_or_default().matches('\n').count() + 1;
         let others: Vec<String> =
             harness.of_module(all).into_iter().filter(|other| !test.contains(other)).collect();
         let coverage = Coverage {
             workshop,
             harness: &harness,
             copies: &workshop.copies(&path),
-            lines: line_of(range.start)..=line_of(range.end),
+            lines: line_of(&source, range.start)..=line_of(&source, range.end),
         };
         match coverage.gained(&test[0], &others).await? {
             Some(lines @ 1..) => Ok(Ruling::Covers { lines }),
@@ -256,11 +270,16 @@ struct Bench<'a> {
     harness: &'a Harness,
     test: &'a [String],
     time: Duration,
+    /// Where the test's file is in the copy, and the lines of test code in it.
+    copies: Vec<PathBuf>,
+    code: RangeInclusive<usize>,
+    /// The lines of the target where it is in the same file.
+    target: Option<RangeInclusive<usize>>,
 }
 
 impl Bench<'_> {
-    /// Whether the test notices; `None` if the broken target does not compile, or does not end: that
-    /// may be the machine.
+    /// Whether the test notices. `None` if the broken target does not compile, does not end (that may
+    /// be the machine), or panics itself: of that, a test that asserts nothing fails as well.
     async fn notices(&self, texts: &Texts) -> Result<Option<bool>, Skip> {
         if !self.harness.builds(self.workshop, texts).await? {
             return Ok(None);
@@ -268,8 +287,52 @@ impl Bench<'_> {
         let tested = self.harness.run(self.workshop, self.test, self.time).await?;
         Ok(match tested.end {
             End::Success => Some(false),
-            End::Failure => Some(true),
-            End::TimedOut | End::TooMuchOutput => None,
+            End::Failure if !tested.aborted && self.in_test_code(&tested.said) => Some(true),
+            End::Failure | End::TimedOut | End::TooMuchOutput => None,
         })
+    }
+
+    /// Whether it was the test that failed: by a panic in its own code, or without one, by returning
+    /// an error or by not panicking as it should.
+    fn in_test_code(&self, said: &str) -> bool {
+        let mut panics = panics(said).peekable();
+        let target = |line| self.target.as_ref().is_some_and(|target| target.contains(&line));
+        panics.peek().is_none()
+            || said.contains("did not contain expected string")
+            || panics.any(|(path, line)| {
+                let here = self.copies.iter().any(|copy| copy.ends_with(path));
+                here && self.code.contains(&line) && !target(line)
+            })
+    }
+}
+
+/// The places of panics in what a harness says, as files and lines.
+fn panics(said: &str) -> impl Iterator<Item = (&str, usize)> {
+    let told = said.lines().filter_map(|line| Some(line.split_once(" panicked at ")?.1));
+    // Until Rust 1.73 the message stood before the place.
+    let places = told.map(|place| place.rsplit_once("', ").map_or(place, |(_, place)| place));
+    places.filter_map(|place| {
+        let mut parts = place.trim_end_matches(':').rsplitn(3, ':');
+        let (_column, line, path) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((path, line.parse().ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_panics() {
+        let check = |said: &str, expected: &[(&str, usize)]| {
+            assert_eq!(panics(said).collect::<Vec<_>>(), expected);
+        };
+        check(
+            "---- a stdout ----\n\nthread 'a' (7) panicked at src/a b.rs:12:5:\nno",
+            &[("src/a b.rs", 12)],
+        );
+        check("thread 'a' panicked at src/a b.rs:12:5:\nno", &[("src/a b.rs", 12)]);
+        check("thread 'a' panicked at 'x: 1', src/a.rs:1:2", &[("src/a.rs", 1)]);
+        check("Error: \"no\"", &[]);
     }
 }

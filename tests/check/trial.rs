@@ -17,6 +17,11 @@ pub fn add(a: u32, b: u32) -> u32 {
     if a > 100 { 100 } else { a + b }
 }
 
+/// The last one.
+pub fn last(all: &[u32]) -> u32 {
+    all[all.len() - 1]
+}
+
 /// Nothing to break.
 pub fn nothing(a: &u32) -> &u32 {
     a
@@ -126,6 +131,38 @@ async fn a_test_that_calls_and_asserts_nothing_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_test_that_fails_as_the_broken_function_panics_is_dropped() {
+    let house = sums(limits());
+    let target = "pub fn last(all: &[u32]) -> u32 {\n    all[all.len() - 1]\n}";
+    let blind = trial(&house, "let _ = last(&[1, 2]);", target);
+    let judgement = judge(&house, &blind, &|_| {}).await;
+    assert!(
+        matches!(judgement.ruling, Ruling::Dropped(Dropped::KillsNothing { .. })),
+        "{judgement:?}"
+    );
+    let sees = trial(&house, "assert_eq!(last(&[1, 2]), 2);", target);
+    let judgement = judge(&house, &sees, &|_| {}).await;
+    assert!(matches!(judgement.ruling, Ruling::Kills(_)), "{judgement:?}");
+}
+
+#[tokio::test]
+async fn a_test_that_expects_a_panic_or_returns_an_error_is_kept() {
+    let house = sums(limits());
+    let target = "pub fn last(all: &[u32]) -> u32 {\n    all[all.len() - 1]\n}";
+    let mut panics = trial(&house, "last(&[]);", target);
+    let marked = panics.proposal.replacement.replace("#[test]", "#[test]\n    #[should_panic]");
+    panics.proposal.replacement = marked;
+    let judgement = judge(&house, &panics, &|_| {}).await;
+    assert!(matches!(judgement.ruling, Ruling::Kills(_)), "{judgement:?}");
+    let mut returns = trial(&house, "if last(&[1, 2]) == 2 { Ok(()) } else { Err(3) }", target);
+    let returned =
+        returns.proposal.replacement.replace("generated()", "generated() -> Result<(), u8>");
+    returns.proposal.replacement = returned;
+    let judgement = judge(&house, &returns, &|_| {}).await;
+    assert!(matches!(judgement.ruling, Ruling::Kills(_)), "{judgement:?}");
+}
+
+#[tokio::test]
 async fn a_test_that_fails_is_dropped() {
     check(
         "assert_eq!(add(2, 3), 6);",
@@ -133,7 +170,7 @@ async fn a_test_that_fails_is_dropped() {
         dropped, as it fails
         ---- tests::generated stdout ----
 
-        thread 'tests::generated' panicked at src/lib.rs:23:9:
+        thread 'tests::generated' panicked at src/lib.rs:28:9:
         assertion `left == right` failed
           left: 5
          right: 6
@@ -150,9 +187,9 @@ async fn a_test_that_does_not_compile_is_dropped() {
         expect![[r#"
         dropped, as it does not compile
         error[E0061]: this function takes 2 arguments but 1 argument was supplied
-          --> src/lib.rs:23:20
+          --> src/lib.rs:28:20
            |
-        23 |         assert_eq!(add(2), 5);
+        28 |         assert_eq!(add(2), 5);
            |                    ^^^--- argument #2 of type `u32` is missing
            |
         note: function defined here
@@ -195,7 +232,7 @@ async fn a_flaky_test_is_dropped() {
             The test passed, and failed on run 3, so its result depends on time, order or chance:
             ---- tests::generated stdout ----
 
-            thread 'tests::generated' panicked at src/lib.rs:26:9:
+            thread 'tests::generated' panicked at src/lib.rs:31:9:
             unlucky
             note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
         "#]],
