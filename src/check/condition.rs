@@ -86,7 +86,7 @@ fn stands_before(node: &Node<'_>) -> bool {
     is_comment(*node) || node.kind() == "attribute_item"
 }
 
-fn attributes_above<'t>(node: Node<'t>) -> impl Iterator<Item = Node<'t>> {
+fn attributes_above(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     std::iter::successors(node.prev_sibling(), Node::prev_sibling)
         .take_while(stands_before)
         .filter(|node| node.kind() == "attribute_item")
