@@ -95,6 +95,12 @@ settings! {
     "health_check.timeout_ms" Workspace health_timeout_ms: Bounded<50, 60_000> = Bounded::new(2_000);
     /// Further looks before a server that did not answer counts as down.
     "health_check.retry_count" Workspace health_retry_count: Bounded<0, 10> = Bounded::new(2);
+    /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
+    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well.
+    "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Whether the public signatures of dependencies count as context, where their source is on this
+    /// machine (Cargo's registry).
+    "context.dependencies" Workspace context_dependencies: bool = true;
 }
 
 /// Takes what `tree` says into `settings`, and complains of the rest.

@@ -74,6 +74,21 @@ impl Value for String {
     }
 }
 
+/// A list of globs or names.
+impl Value for Vec<String> {
+    fn read(json: &Json) -> Result<Self, String> {
+        let expected = || "a list of patterns in quotes".to_owned();
+        let items = json.as_array().ok_or_else(expected)?;
+        items.iter().map(|item| String::read(item).map_err(|_| expected())).collect()
+    }
+    fn show(&self) -> Json {
+        json!(self)
+    }
+    fn schema() -> Json {
+        json!({ "type": "array", "items": String::schema() })
+    }
+}
+
 impl Value for url::Url {
     fn read(json: &Json) -> Result<Self, String> {
         let expected = || "a URL such as \"http://127.0.0.1:11434\"".to_owned();
