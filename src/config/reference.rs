@@ -55,7 +55,7 @@ pub fn reference() -> String {
         "# Settings\n\n\
          One tree, in `hearth/config.toml` under the XDG configuration folder (`~/.config` by default) \
          and from the editor alike. Later wins: defaults, the file, the editor, the command line \
-         (`--set KEY=VALUE`). A key marked *machine* decides where code is sent or how a model is \
+         (`--set KEY=VALUE`). A key marked *machine* decides where code is sent, what runs or how a model is \
          served: it is taken from the file, from the editor's start options and from the command line, \
          never from settings that a workspace may contain. Unknown keys are named in a warning.\n\n\
          This page is generated from the table in `src/config/table.rs`.\n",

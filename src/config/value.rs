@@ -163,6 +163,36 @@ impl Value for ProviderSetting {
     }
 }
 
+/// Whether tests may be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunTests {
+    /// Once a workspace, before the first.
+    Ask,
+    Always,
+    Never,
+}
+
+impl RunTests {
+    const NAMES: [(&str, Self); 3] =
+        [("ask", Self::Ask), ("always", Self::Always), ("never", Self::Never)];
+}
+
+impl Value for RunTests {
+    fn read(json: &Json) -> Result<Self, String> {
+        Self::NAMES
+            .iter()
+            .find(|(name, _)| json.as_str() == Some(name))
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| "one of \"ask\", \"always\", \"never\"".to_owned())
+    }
+    fn show(&self) -> Json {
+        json!(Self::NAMES.iter().find(|(_, choice)| choice == self).map(|(name, _)| *name))
+    }
+    fn schema() -> Json {
+        json!({ "enum": Self::NAMES.map(|(name, _)| name) })
+    }
+}
+
 /// How long a model stays loaded after its last use, in Ollama's notation: a number with `ms`, `s`,
 /// `m` or `h`, or `-1` for as long as the server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
