@@ -2,6 +2,7 @@
 
 pub mod complete;
 pub mod desk;
+pub mod refactor;
 
 pub use complete::{Answer, complete};
 pub use desk::{Desk, Report};

@@ -1,0 +1,3 @@
+pub mod answer;
+pub mod imports;
+pub mod target;
