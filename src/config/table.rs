@@ -76,8 +76,15 @@ settings! {
     /// the middle. `"auto"`: `model_routing.local.default` where that is set, else the most capable
     /// one that is loaded or can be.
     "model_routing.local.completion" Machine completion_model: Auto<String> = Auto::Auto;
-    /// The model for everything that has no model of its own.
+    /// The model that follows instructions: for everything that has no model of its own. `"auto"`:
+    /// the one of a useful size that is loaded or can be.
     "model_routing.local.default" Machine default_model: Auto<String> = Auto::Auto;
+    /// The model for strict output (JSON, edits) and for work of several steps. `"auto"`:
+    /// `model_routing.local.default` where that is set, else the largest that is loaded or can be,
+    /// at 4 bits or more.
+    "model_routing.local.high_precision" Machine high_precision_model: Auto<String> = Auto::Auto;
+    /// The quantization to prefer where models are there in several, such as `"Q4_K_M"` or `"Q8_0"`.
+    "model_routing.local.quantization" Machine quantization: Auto<String> = Auto::Auto;
     /// Whether anything is suggested while typing.
     "completion.enabled" Workspace completion_enabled: bool = true;
     /// Milliseconds without a key before the model is asked. `"auto"`: 30.

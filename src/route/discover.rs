@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures::future::join_all;
 use url::{Host, Url};
 
+use super::roles::{Role, Roles, Wanted};
 use crate::model::{Kind, ModelError, ModelFacts, Provider, Sighting};
 
 /// Where model servers listen unless told otherwise: Ollama, LM Studio, llama-server (its default,
@@ -24,8 +25,8 @@ pub struct Search {
     pub places: Vec<Url>,
     /// Wire formats to try, in this order: the telling ones first.
     pub kinds: Vec<Kind>,
-    /// The model's name where the user configured one.
-    pub model: Option<String>,
+    /// What the user configured by name.
+    pub wanted: Wanted,
     /// How long one server may take to say what it is.
     pub timeout: Duration,
     /// How often a server that answered before and is now silent is asked again.
@@ -33,6 +34,8 @@ pub struct Search {
     pub connect: Connect,
     /// Whether a model can fill in the middle.
     pub fills: fn(&ModelFacts) -> bool,
+    /// Whether a model follows instructions.
+    pub follows: fn(&ModelFacts) -> bool,
 }
 
 /// One place and what was found there.
@@ -76,23 +79,30 @@ impl Serving {
 /// What a search came to.
 #[derive(Debug, Clone)]
 pub struct Discovery {
-    /// The model to take, or why there is none, as a sentence.
+    /// The model that completes, or why there is none, as a sentence.
     pub choice: Result<Serving, String>,
+    /// Those for everything else.
+    pub roles: Roles,
     pub seen: Vec<Seen>,
 }
 
 impl Search {
     /// Every usual port of this machine, every wire format, any model.
-    pub fn usual(connect: Connect, fills: fn(&ModelFacts) -> bool) -> Self {
+    pub fn usual(
+        connect: Connect,
+        fills: fn(&ModelFacts) -> bool,
+        follows: fn(&ModelFacts) -> bool,
+    ) -> Self {
         let place = |port| Url::parse(&format!("http://127.0.0.1:{port}")).ok();
         Self {
             places: USUAL_PORTS.into_iter().filter_map(place).collect(),
             kinds: vec![Kind::Ollama, Kind::LlamaServer, Kind::OpenAi],
-            model: None,
+            wanted: Wanted::default(),
             timeout: Duration::from_secs(2),
             retries: 2,
             connect,
             fills,
+            follows,
         }
     }
 
@@ -113,7 +123,11 @@ impl Search {
             }
         });
         let seen = join_all(looks).await;
-        Discovery { choice: self.choose(&seen), seen }
+        let roles = Roles {
+            default: self.choose(Role::Default, &seen),
+            high_precision: self.choose(Role::HighPrecision, &seen),
+        };
+        Discovery { choice: self.choose(Role::Completion, &seen), roles, seen }
     }
 
     async fn look(&self, place: &Url, known: Option<Arc<dyn Provider>>) -> Seen {
@@ -165,123 +179,6 @@ impl Search {
         }));
         Seen { place: place.clone(), provider: None, outcome }
     }
-
-    /// The best model of all that were seen, or why none will do.
-    fn choose(&self, seen: &[Seen]) -> Result<Serving, String> {
-        let servers = seen
-            .iter()
-            .filter_map(|seen| Some((seen.provider.as_ref()?, seen.outcome.as_ref().ok()?)));
-        let offers = servers.flat_map(|(provider, sighting)| {
-            sighting.models.iter().map(move |model| (provider, sighting, model))
-        });
-        let best = offers
-            .filter(|(_, _, model)| !model.relayed && self.wants(model))
-            // Of equals the first is taken: the order of places is one of preference.
-            .min_by_key(|(_, _, model)| self.rank(model));
-        match best {
-            Some((provider, sighting, model)) => Ok(Serving {
-                provider: Arc::clone(provider),
-                model: model.clone(),
-                slots: sighting.slots,
-                why: self.why(provider.as_ref(), model),
-            }),
-            None => Err(self.why_none(seen)),
-        }
-    }
-
-    fn wants(&self, model: &ModelFacts) -> bool {
-        let Some(wanted) = &self.model else { return true };
-        // Ollama's name without a tag means its tag `latest`.
-        model.name == *wanted || model.name.strip_suffix(":latest") == Some(wanted)
-    }
-
-    /// Smaller is better.
-    fn rank(&self, model: &ModelFacts) -> (u8, u64) {
-        let class = match ((self.fills)(model), model.loaded == Some(true)) {
-            (true, true) => 0,
-            (true, false) => 1,
-            (false, true) => 2,
-            (false, false) => 3,
-        };
-        (class, model.parameters.map_or(u64::MAX, distance))
-    }
-
-    fn why(&self, provider: &dyn Provider, model: &ModelFacts) -> String {
-        let loaded = match model.loaded {
-            Some(true) => "is loaded",
-            Some(false) => "can be loaded",
-            None => "is offered",
-        };
-        let fills = if (self.fills)(model) {
-            "fills in the middle"
-        } else {
-            "continues text, as no model that fills in the middle was found"
-        };
-        let chosen = if self.model.is_some() { ", as configured" } else { "" };
-        format!(
-            "{} at {} ({}){chosen}: it {loaded} and {fills}",
-            model.name,
-            provider.endpoint(),
-            name(provider.kind())
-        )
-    }
-
-    fn why_none(&self, seen: &[Seen]) -> String {
-        // The most telling thing first: a server that is coming up, then one without a fit model,
-        // then one that could not be understood, then silence.
-        let errors = || seen.iter().filter_map(|seen| seen.outcome.as_ref().err());
-        if let Some(loading) = errors().find(|error| matches!(error, ModelError::Loading { .. })) {
-            return loading.to_string();
-        }
-        let found: Vec<_> = seen
-            .iter()
-            .filter_map(|seen| Some((&seen.place, seen.outcome.as_ref().ok()?)))
-            .collect();
-        let models = || found.iter().flat_map(|(_, sighting)| &sighting.models);
-        let names = |relayed: bool| {
-            let names = models().filter(|model| model.relayed == relayed);
-            names.map(|model| model.name.as_str()).collect::<Vec<_>>().join(", ")
-        };
-        if let Some(wanted) = &self.model
-            && !found.is_empty()
-        {
-            if models().any(|model| model.relayed && self.wants(model)) {
-                return format!(
-                    "the model '{wanted}' is only relayed to another machine; Hearth asks models on this machine alone"
-                );
-            }
-            let others = match names(false) {
-                names if names.is_empty() => "there is no other".to_owned(),
-                names => format!("there are: {names}"),
-            };
-            return format!("no server on this machine has the model '{wanted}'; {others}");
-        }
-        if let Some((place, sighting)) = found.first() {
-            let server = name(sighting.kind);
-            return match names(true) {
-                names if names.is_empty() => {
-                    format!("{server} at {place} has no model; download a code model into it")
-                }
-                names => format!(
-                    "{server} at {place} only relays its models ({names}) to another machine; download a code model into it"
-                ),
-            };
-        }
-        if let [only] = seen
-            && let Err(error) = &only.outcome
-        {
-            return error.to_string();
-        }
-        let ports: Vec<_> = seen
-            .iter()
-            .filter_map(|seen| seen.place.port_or_known_default())
-            .map(|port| port.to_string())
-            .collect();
-        format!(
-            "no model server answers on this machine (ports {}); start Ollama or llama-server, or set router.local_endpoint",
-            ports.join(", ")
-        )
-    }
 }
 
 impl fmt::Debug for Search {
@@ -289,18 +186,9 @@ impl fmt::Debug for Search {
         f.debug_struct("Search")
             .field("places", &self.places)
             .field("kinds", &self.kinds)
-            .field("model", &self.model)
+            .field("wanted", &self.wanted)
             .finish_non_exhaustive()
     }
-}
-
-/// How far a model's size is from three billion parameters, on a logarithmic scale: about what
-/// answers while one types and is still of use. A thousandth of a doubling is one.
-fn distance(parameters: u64) -> u64 {
-    let doublings = (parameters.max(1) as f64 / 3e9).log2().abs();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 64,000")]
-    let thousandths = (doublings * 1000.0) as u64;
-    thousandths
 }
 
 fn is_loopback(place: &Url) -> bool {
@@ -313,7 +201,7 @@ fn is_loopback(place: &Url) -> bool {
 }
 
 /// A kind of server, for people.
-fn name(kind: Kind) -> &'static str {
+pub(super) fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Ollama => "Ollama",
         Kind::LlamaServer => "llama-server",

@@ -6,8 +6,12 @@
 
 pub mod discover;
 pub mod health;
+pub mod retry;
+pub mod roles;
 pub mod router;
 
 pub use discover::{Search, Seen, Serving};
 pub use health::{Health, Pace, Probe, State};
+pub use retry::{Attempt, GaveUp, Mistake, Retries, Setback, retry};
+pub use roles::{Role, Roles, Wanted};
 pub use router::Router;

@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     discover::Search,
     health::{Health, Load, Pace, Probe},
+    roles::Wanted,
 };
 use crate::{
     config::{ProviderSetting, Settings},
@@ -78,8 +79,11 @@ pub fn search(client: &Client, settings: &Settings) -> Search {
     let connect = Arc::new(move |kind: Kind, url: &url::Url| {
         model::provider(kind, Endpoint::new(&client, url))
     });
-    let mut search =
-        Search::usual(connect, |facts| matches!(fim::choose(facts), fim::Mode::Fim(_)));
+    let mut search = Search::usual(
+        connect,
+        |facts| matches!(fim::choose(facts), fim::Mode::Fim(_)),
+        fim::follows,
+    );
     if let Some(endpoint) = settings.local_endpoint.set() {
         search.places = vec![endpoint.clone()];
     }
@@ -90,7 +94,12 @@ pub fn search(client: &Client, settings: &Settings) -> Search {
             ProviderSetting::OpenAi => Kind::OpenAi,
         }];
     }
-    search.model = settings.completion_model.set().or(settings.default_model.set()).cloned();
+    search.wanted = Wanted {
+        completion: settings.completion_model.set().cloned(),
+        default: settings.default_model.set().cloned(),
+        high_precision: settings.high_precision_model.set().cloned(),
+        quantization: settings.quantization.set().cloned(),
+    };
     search.timeout = Duration::from_millis(settings.health_timeout_ms.get());
     search.retries = settings.health_retry_count.size();
     search
@@ -114,6 +123,7 @@ fn concerns(settings: &Settings) -> impl PartialEq + use<'_> {
         &settings.provider,
         &settings.completion_model,
         &settings.default_model,
+        (&settings.high_precision_model, &settings.quantization),
         &settings.keep_alive,
         settings.max_local_context_tokens,
         (settings.health_interval_seconds, settings.health_timeout_ms, settings.health_retry_count),
