@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 pub use reference::{json_schema, reference};
 pub use table::Settings;
-pub use value::{Auto, Bounded, KeepAlive, ProviderSetting, RunTests};
+pub use value::{Auto, Bounded, KeepAlive, NamedPrompt, ProviderSetting, RunTests};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +138,11 @@ pub fn cache_folder() -> Option<PathBuf> {
         _ => std::env::home_dir()?.join(".cache"),
     };
     Some(folder.join("hearth"))
+}
+
+/// Where copies of workspaces are compiled. Without a home folder, below the system's temporary one.
+pub fn check_folder() -> PathBuf {
+    cache_folder().unwrap_or_else(|| std::env::temp_dir().join("hearth")).join("check")
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
-use super::CurrentSettings;
+use super::{CurrentSettings, consent::Consent, progress::Running, show::Screen};
 use crate::{
-    config::Layers,
+    check::{Checker, Limits},
+    config::{Layers, check_folder},
     lsp::{ClientCaps, Outbox},
     model,
     session::{Encoding, Session, task::OwnedTask},
@@ -22,6 +23,11 @@ pub struct Hearth {
     pub settings: Arc<CurrentSettings>,
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
+    /// Work that a user can cancel.
+    pub(super) running: Running,
+    pub(super) consent: Consent,
+    pub(super) screen: Screen,
+    pub(super) checker: Arc<Checker>,
     client: OnceLock<ClientCaps>,
     desk: OnceLock<Arc<Desk>>,
     /// Tells the client how the model is.
@@ -44,6 +50,10 @@ impl Hearth {
         let outbox = Outbox::new(client);
         Self {
             session,
+            running: Running::default(),
+            consent: Consent::default(),
+            screen: Screen::new(outbox.clone()),
+            checker: Arc::new(Checker::new(check_folder(), Limits::default())),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,

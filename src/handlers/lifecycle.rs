@@ -5,19 +5,23 @@ use std::path::PathBuf;
 use tower_lsp::{
     LanguageServer,
     gen_lsp_types::{
-        ChangeNotifications, CompletionOptions, ExecuteCommandOptions, InitializeParams,
-        InitializeResult, InitializedParams, InlineCompletionProvider, Registration,
-        RegistrationParams, RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentSync,
-        TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFolders,
+        ChangeNotifications, CodeActionOptions, CodeActionProvider, CompletionOptions,
+        ExecuteCommandOptions, InitializeParams, InitializeResult, InitializedParams,
+        InlineCompletionProvider, Registration, RegistrationParams, RegistrationRequest,
+        ServerCapabilities, ServerInfo, TextDocumentSync, TextDocumentSyncKind,
+        TextDocumentSyncOptions, WorkDoneProgressOptions, WorkspaceFolders,
         WorkspaceFoldersServerCapabilities, WorkspaceOptions,
     },
     jsonrpc::Result,
 };
 
-use super::{Hearth, current_settings::SECTION, hearth::keep, workspace};
+use super::{Hearth, code_action, current_settings::SECTION, hearth::keep, workspace};
 use crate::{
     config::Layer,
-    lsp::{ClientCaps, convert, ext::ACCEPTED},
+    lsp::{
+        ClientCaps, convert,
+        ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR},
+    },
     session::task::OwnedTask,
 };
 
@@ -108,8 +112,15 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
             trigger_characters: Some(TRIGGERS.map(str::to_owned).to_vec()),
             ..CompletionOptions::default()
         }),
+        code_action_provider: Some(CodeActionProvider::CodeActionOptions(CodeActionOptions {
+            code_action_kinds: Some(code_action::kinds()),
+            // Helix blocks until a resolve is answered: there is nothing to resolve.
+            resolve_provider: Some(false),
+            ..CodeActionOptions::default()
+        })),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: vec![ACCEPTED.to_owned()],
+            commands: [ACCEPTED, REFACTOR, EXPLAIN, INSTALL].map(str::to_owned).to_vec(),
+            work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
             ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {

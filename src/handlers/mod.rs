@@ -5,7 +5,10 @@
 //! that owns all it needs and is dropped when the client cancels. No handler knows a model or a
 //! socket, and none computes for long.
 
+mod apply_edit;
+pub mod code_action;
 pub mod completion;
+mod consent;
 mod current_settings;
 pub mod documents;
 pub mod execute_command;
@@ -14,6 +17,9 @@ pub mod inline_completion;
 pub mod lifecycle;
 #[cfg(unix)]
 mod parent;
+pub mod progress;
+mod refactor;
+mod show;
 mod status;
 pub mod workspace;
 

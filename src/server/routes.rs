@@ -16,7 +16,8 @@ use tower_lsp::{ClientSocket, LspService, LspServiceBuilder};
 
 use super::{Connection, Options};
 use crate::handlers::{
-    Hearth, Reply, completion, documents, execute_command, inline_completion, workspace,
+    Hearth, Reply, code_action, completion, documents, execute_command, inline_completion,
+    progress, workspace,
 };
 
 /// Hearth as a service, and the other end of its messages to the client.
@@ -33,6 +34,8 @@ pub(super) fn service(
     .sync("textDocument/didClose", documents::did_close)
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
+    .sync("window/workDoneProgress/cancel", progress::cancel)
+    .interactive("textDocument/codeAction", code_action::code_action)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
     .interactive("workspace/executeCommand", execute_command::execute_command)

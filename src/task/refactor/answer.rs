@@ -1,8 +1,8 @@
 //! What a model answered, read as the one item that it was asked for.
 //!
 //! Small models chat around the fence, name the wrong language, repeat the file, shift the
-//! indentation or stop in the middle. What can be told apart is put right; what was cut off or left
-//! out is refused in words that go back to the model. Nothing but the item, its imports and, where it
+//! indentation or stop in the middle. What can be told apart is put right; what was cut off is
+//! refused in words that go back to the model. Nothing but the item, its imports and, where it
 //! was asked for, new items beside it is ever taken from an answer.
 
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,10 @@ use std::sync::atomic::AtomicBool;
 use ropey::Rope;
 use tree_sitter::Node;
 
-use super::target::{self, Target};
+use super::{
+    blocks::{Block, Fences, blocks, without_thoughts},
+    target::{self, Target},
+};
 use crate::{
     model::Stop,
     syntax::{Language, errors::error_bytes},
@@ -39,16 +42,15 @@ pub enum Malformed {
     Truncated,
     #[error("Your code block does not have the {noun} `{name}`{}. Answer with the whole {noun}.", .found.as_ref().map(|found| format!(", but `{found}`")).unwrap_or_default())]
     NotThere { noun: &'static str, name: String, found: Option<String> },
-    #[error("You left code out at `{0}`. Answer with the whole text, nothing left out.")]
-    LeftOut(String),
 }
 
 /// What an answer is to be read as.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     pub target: &'a Target,
-    /// The item's text with `\n`, and the indentation of its lines.
-    pub before: &'a str,
+    /// Its documentation and attributes, with `\n` and the indentation in front of the item.
+    pub lead: &'a str,
+    /// The indentation of its lines.
     pub indent: &'a str,
     pub language: &'static Language,
     /// Whether new items may stand beside it.
@@ -97,85 +99,13 @@ pub fn read(said: &str, stop: Stop, wanted: &Wanted<'_>) -> Result<Answer, Malfo
         });
     };
     let mut answer = found.answer;
-    if let Some(line) = left_out(&answer.item, wanted.before) {
-        return Err(Malformed::LeftOut(line));
-    }
     imports.append(&mut answer.imports);
     Ok(Answer { imports, ..answer })
 }
 
 /// Whether the model came to an end of its own.
-fn ended(stop: Stop) -> bool {
+pub(in crate::task) fn ended(stop: Stop) -> bool {
     stop == Stop::Complete
-}
-
-/// What a thinking model says to itself first is no part of the answer.
-fn without_thoughts(said: &str) -> &str {
-    match said.rsplit_once("</think>") {
-        Some((_, answer)) => answer,
-        None if said.trim_start().starts_with("<think>") => "",
-        None => said,
-    }
-}
-
-/// Code in an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Block {
-    text: String,
-    /// Whether it stood between fences, and the second was there.
-    fences: Fences,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fences {
-    None,
-    Open,
-    Closed,
-}
-
-/// A line that opens or closes a block: indentation, the fence's character and length, what follows.
-fn fence(line: &str) -> Option<(usize, char, usize, &str)> {
-    let text = line.trim_start_matches([' ', '\t']);
-    let mark = text.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-    let rest = text.trim_start_matches(mark);
-    let length = text.len() - rest.len();
-    (length >= 3 && !rest.contains('`')).then_some((
-        line.len() - text.len(),
-        mark,
-        length,
-        rest.trim(),
-    ))
-}
-
-/// The blocks of an answer in its order. Without any fence, the whole of it, where that is code.
-fn blocks(said: &str) -> Vec<Block> {
-    let mut found = Vec::new();
-    let mut open: Option<(usize, char, usize, String)> = None;
-    for line in said.split_inclusive('\n') {
-        match (&mut open, fence(line.trim_end())) {
-            (None, Some((indent, mark, length, _))) => {
-                open = Some((indent, mark, length, String::new()))
-            }
-            (Some((_, mark, length, text)), Some((_, other, closing, "")))
-                if *mark == other && closing >= *length =>
-            {
-                found.push(Block { text: std::mem::take(text), fences: Fences::Closed });
-                open = None;
-            }
-            (Some((indent, _, _, text)), _) => {
-                // A block in a list is indented as a whole.
-                let space = line.len() - line.trim_start_matches([' ', '\t']).len();
-                text.push_str(&line[space.min(*indent)..]);
-            }
-            (None, None) => {}
-        }
-    }
-    if let Some((.., text)) = open {
-        found.push(Block { text, fences: Fences::Open });
-    } else if found.is_empty() && !said.trim().is_empty() {
-        found.push(Block { text: said.to_owned(), fences: Fences::None });
-    }
-    found
 }
 
 struct InBlock {
@@ -224,11 +154,9 @@ fn in_block(block: &Block, wanted: &Wanted<'_>) -> Found {
 fn text_of(node: Node<'_>, source: &str, item: &Target, wanted: &Wanted<'_>) -> String {
     let lead = &source[item.range.start..item.item.start];
     let own = indented(node, source, item.item.start, item.item.end, wanted.indent);
-    let (had_lead, _) =
-        wanted.before.split_at(wanted.target.item.start - wanted.target.range.start);
-    if lead.trim().is_empty() && !had_lead.trim().is_empty() {
+    if lead.trim().is_empty() {
         // Left out, as models do; its documentation and attributes stay.
-        return format!("{had_lead}{own}");
+        return format!("{}{own}", wanted.lead);
     }
     let mut text = String::new();
     for line in lead.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -241,7 +169,13 @@ fn text_of(node: Node<'_>, source: &str, item: &Target, wanted: &Wanted<'_>) -> 
 
 /// `start..end` with its lines shifted so that the last one stands at `indent`. Lines inside of a
 /// string are part of its value and stay.
-fn indented(node: Node<'_>, source: &str, start: usize, end: usize, indent: &str) -> String {
+pub(in crate::task) fn indented(
+    node: Node<'_>,
+    source: &str,
+    start: usize,
+    end: usize,
+    indent: &str,
+) -> String {
     let text = &source[start..end];
     let space = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
     let Some((_, last)) = text.rsplit_once('\n') else { return text.to_owned() };
@@ -273,7 +207,7 @@ fn inside_string(node: Node<'_>, at: usize) -> bool {
         .any(|around| around.kind().contains("string") && around.start_byte() < at)
 }
 
-fn uses(root: Node<'_>, source: &str) -> Vec<String> {
+pub(in crate::task) fn uses(root: Node<'_>, source: &str) -> Vec<String> {
     let mut cursor = root.walk();
     root.named_children(&mut cursor)
         .filter(|node| node.kind() == "use_declaration" && !node.has_error())
@@ -315,31 +249,6 @@ fn encloses(outer: &Target, inner: &Target) -> bool {
     outer.item.start <= inner.item.start && inner.item.end <= outer.item.end
 }
 
-/// A comment that stands for code: "// ... rest of the function". One that was there before does not
-/// count.
-fn left_out(item: &str, before: &str) -> Option<String> {
-    const PHRASES: [&str; 10] = [
-        "rest of the",
-        "existing code",
-        "remaining code",
-        "unchanged",
-        "same as before",
-        "as before",
-        "previous code",
-        "your code here",
-        "original code",
-        "implementation here",
-    ];
-    item.lines().map(str::trim).find_map(|line| {
-        let comment =
-            line.split_once("//").map(|(_, comment)| comment.trim_start_matches('/').trim())?;
-        let dots = comment.starts_with("...") || comment.starts_with('…');
-        let says = PHRASES.iter().any(|phrase| comment.to_lowercase().contains(phrase))
-            && (comment.contains("...") || comment.contains('…') || line.starts_with("//"));
-        ((dots || says) && !before.contains(comment)).then(|| line.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
@@ -356,7 +265,7 @@ mod tests {
         let target = target::at(tree.root_node(), FILE, rust, at..at).expect("there");
         let wanted = Wanted {
             target: &target,
-            before: &FILE[target.range.clone()],
+            lead: &FILE[target.range.start..target.item.start],
             indent: "    ",
             language: rust,
             beside,
@@ -522,12 +431,6 @@ mod tests {
             "```\nfn h() {}\n```",
             expect![
                 "Your code block does not have the function `f`, but `h`. Answer with the whole function."
-            ],
-        );
-        check(
-            "```\nfn f(&self) -> u8 {\n    // ... rest of the code\n}\n```",
-            expect![
-                "You left code out at `// ... rest of the code`. Answer with the whole text, nothing left out."
             ],
         );
     }
