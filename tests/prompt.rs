@@ -81,11 +81,10 @@ fn an_instruct_model_sees_a_hole() {
 
 /// A file of items of ten lines.
 fn items(count: usize) -> String {
-    (0..count)
-        .map(|n| {
-            format!("/// Item {n}.\nfn item_{n}() {{\n{}}}\n\n", "    let x = call(1);\n".repeat(6))
-        })
-        .collect()
+    let item = |n| {
+        format!("/// Item {n}.\nfn item_{n}() {{\n{}}}\n\n", "    let x = call(1);\n".repeat(6))
+    };
+    (0..count).map(item).collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -4,14 +4,22 @@
 //! second one is incremental. One check of a workspace runs at a time; a second waits for it.
 
 use std::{
-    path::PathBuf,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use tokio::sync::{OnceCell, OwnedMappedMutexGuard, OwnedMutexGuard};
+
 use super::{
-    Isolation, Judgement, Outcome, Proposal, Report, Rights, Ruling, Rung, Skip, Trial, Verdict,
+    Isolation, Outcome, Proposal, Report, Rights, Rung, Skip, Verdict,
+    format::{Formatted, format},
+    sandbox::Sandbox,
     shape,
+    workshop::Workshop,
 };
+use crate::config::Toolchains;
 
 /// Bounds on what a check takes.
 #[derive(Debug, Clone)]
@@ -68,13 +76,23 @@ pub type Progress<'a> = &'a (dyn Fn(Step) + Send + Sync);
 pub struct Checker {
     cache: PathBuf,
     limits: Limits,
+    toolchains: Toolchains,
+    sandbox: OnceCell<Sandbox>,
+    /// One at a time works with each.
+    workshops: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<Option<Workshop>>>>>,
 }
 
 impl Checker {
     /// Keeps its copies below `cache`, a folder that is this user's alone
     /// ([`crate::config::cache_folder`]).
-    pub fn new(cache: PathBuf, limits: Limits) -> Self {
-        Self { cache, limits }
+    pub fn new(cache: PathBuf, toolchains: Toolchains, limits: Limits) -> Self {
+        Self {
+            cache,
+            limits,
+            toolchains,
+            sandbox: OnceCell::new(),
+            workshops: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Checks a proposal, as far as `rights` allow. Dropping the future cancels: whatever runs is
@@ -85,32 +103,108 @@ impl Checker {
         rights: Rights,
         progress: Progress<'_>,
     ) -> Report {
-        let mut climb = Climb { outcomes: Vec::new(), progress };
-        let _ = (&self.cache, &self.limits, rights);
-        for (rung, verdict) in shape::verdicts(proposal) {
-            climb.end(rung, Instant::now(), verdict);
-        }
-        climb.report(proposal.replacement.clone(), None)
+        let mut climb = Climb { outcomes: Vec::new(), progress, begun: Instant::now() };
+        let mut proposal = proposal.clone();
+        let mut isolation = None;
+        // A failure or the last rung ends the climb.
+        let _ = self.rungs(&mut climb, &mut proposal, rights, &mut isolation).await;
+        climb.report(proposal.replacement, isolation)
     }
 
-    /// Judges a generated test. Dropping the future cancels, as above.
-    pub async fn judge(&self, trial: &Trial, rights: Rights, progress: Progress<'_>) -> Judgement {
-        let _ = (trial, progress);
-        let skip = rights.run.map_or_else(Skip::Refused, |_| Skip::NoTool("cargo"));
-        Judgement { ruling: Ruling::NotTried(skip), mutants: 0, isolation: None }
+    async fn rungs(
+        &self,
+        climb: &mut Climb<'_>,
+        proposal: &mut Proposal,
+        rights: Rights,
+        isolation: &mut Option<Isolation>,
+    ) -> Option<()> {
+        for (rung, verdict) in shape_of(proposal).await {
+            climb.begin(rung);
+            climb.end(rung, verdict)?;
+        }
+        climb.begin(Rung::Formats);
+        let verdict = match format(proposal, &self.toolchains, &self.limits).await {
+            Formatted::As(replacement) => {
+                proposal.replacement = replacement;
+                Verdict::Held
+            }
+            Formatted::Failed(failure) => Verdict::Failed(failure),
+            Formatted::Skipped(skip) => Verdict::Skipped(skip),
+        };
+        climb.end(Rung::Formats, verdict)?;
+        climb.begin(Rung::Compiles);
+        let opened = match rights.compile {
+            Ok(may) => self.compilation(proposal, may).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        let compilation = match opened {
+            Ok(compilation) => compilation,
+            Err(skip) => return climb.end(Rung::Compiles, Verdict::Skipped(skip)),
+        };
+        *isolation = Some(compilation.workshop.sandbox().isolation());
+        let verdict = compilation.compiles(proposal).await;
+        let compiled = verdict == Verdict::Held;
+        climb.end(Rung::Compiles, verdict)?;
+        if !compiled {
+            return None;
+        }
+        climb.begin(Rung::TestsPass);
+        let verdict = match rights.run {
+            Ok(_) => compilation.tests_pass(&proposal.file).await,
+            Err(refusal) => Verdict::Skipped(refusal.into()),
+        };
+        climb.end(Rung::TestsPass, verdict)
     }
+
+    /// Whose turn it is with the copy of `root`; opened where it is not yet.
+    pub(super) async fn workshop(&self, root: &Path) -> Result<Turn, Skip> {
+        let sandbox =
+            self.sandbox.get_or_init(|| Sandbox::find(&self.cache, &self.toolchains)).await;
+        let turn = {
+            let mut workshops = self.workshops.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(workshops.entry(root.to_path_buf()).or_default())
+        };
+        let mut turn = turn.lock_owned().await;
+        if turn.is_none() {
+            let (root, limits) = (root.to_path_buf(), self.limits.clone());
+            *turn = Some(Workshop::open(&self.cache, root, sandbox.clone(), limits).await?);
+        }
+        let open = OwnedMutexGuard::try_map(turn, Option::as_mut);
+        open.map_err(|_| Skip::ToolFailed("no copy of the workspace".to_owned()))
+    }
+
+    pub(super) const fn toolchains(&self) -> &Toolchains {
+        &self.toolchains
+    }
+}
+
+/// A workshop, until this is dropped nobody else's.
+pub(super) type Turn = OwnedMappedMutexGuard<Option<Workshop>, Workshop>;
+
+/// The first rungs, off the thread that serves the editor.
+async fn shape_of(proposal: &Proposal) -> Vec<(Rung, Verdict)> {
+    let proposal = proposal.clone();
+    tokio::task::spawn_blocking(move || shape::verdicts(&proposal)).await.unwrap_or_default()
 }
 
 /// The outcomes so far.
 struct Climb<'a> {
     outcomes: Vec<Outcome>,
     progress: Progress<'a>,
+    begun: Instant,
 }
 
 impl Climb<'_> {
-    fn end(&mut self, rung: Rung, begun: Instant, verdict: Verdict) {
+    fn begin(&mut self, rung: Rung) {
+        self.begun = Instant::now();
         (self.progress)(Step::Rung(rung));
-        self.outcomes.push(Outcome { rung, verdict, took: begun.elapsed() });
+    }
+
+    /// `None` when the climb ends here.
+    fn end(&mut self, rung: Rung, verdict: Verdict) -> Option<()> {
+        let failed = matches!(verdict, Verdict::Failed(_));
+        self.outcomes.push(Outcome { rung, verdict, took: self.begun.elapsed() });
+        (!failed).then_some(())
     }
 
     fn report(mut self, replacement: String, isolation: Option<Isolation>) -> Report {

@@ -3,7 +3,7 @@
 //! What must never pass here: an answer that is cut off or leaves code out, and one that reaches
 //! beyond the bytes that were asked for, say by closing the block around them.
 
-use std::{collections::BTreeSet, ops::Range, sync::atomic::AtomicBool};
+use std::{collections::BTreeSet, ops::Range, path::Path, sync::atomic::AtomicBool};
 
 use ropey::Rope;
 use tree_sitter::{Node, Tree};
@@ -121,6 +121,66 @@ fn collect_errors<'t>(node: Node<'t>, found: &mut Vec<Node<'t>>) {
     }
 }
 
+/// Whether a proposal changes nothing but code that is compiled for tests alone.
+pub(super) fn is_test_code(proposal: &Proposal) -> bool {
+    let Ok((applied, place)) = proposal.applied() else { return false };
+    let never = AtomicBool::new(false);
+    let tree = Language::by_path(&proposal.file)
+        .and_then(|language| language.parse(&Rope::from_str(&applied), None, &never));
+    let Some(tree) = tree else { return false };
+    let part = Part { tree: &tree, text: &applied, range: place };
+    let first = nodes(&part).and_then(|nodes| nodes.into_iter().next());
+    let mut around = first.into_iter().chain(std::iter::successors(first, Node::parent));
+    around.any(|node| {
+        let belongs = |node: &Node<'_>| node.kind() == "attribute_item" || is_comment(*node);
+        let before = std::iter::successors(node.prev_sibling(), Node::prev_sibling);
+        let own = std::iter::successors(Some(node), Node::next_sibling).take_while(belongs);
+        before.take_while(belongs).chain(own).any(|attribute| {
+            let text: String = self::part(attribute, &applied).split_whitespace().collect();
+            text == "#[cfg(test)]" || text == "#[test]" || text.ends_with("::test]")
+        })
+    })
+}
+
+/// The text in `formatted` of what stands at `place` in `text`, where both have the same nodes.
+pub(super) fn same_place(
+    file: &Path,
+    text: &str,
+    place: &Range<usize>,
+    formatted: &str,
+) -> Option<String> {
+    let language = Language::by_path(file)?;
+    let never = AtomicBool::new(false);
+    let parse = |text: &str| language.parse(&Rope::from_str(text), None, &never);
+    let (old, new) = (parse(text)?, parse(formatted)?);
+    let part = Part { tree: &old, text, range: place.clone() };
+    let nodes: Vec<Node<'_>> = nodes(&part)?.into_iter().filter(Node::is_named).collect();
+    let find = |node: &Node<'_>| {
+        let found = path_to(*node)
+            .into_iter()
+            .try_fold(new.root_node(), |node, at| node.named_child(at))?;
+        (found.kind() == node.kind()).then_some(found)
+    };
+    let (first, last) = (find(nodes.first()?)?, find(nodes.last()?)?);
+    let same = formatted.get(first.start_byte()..last.end_byte())?.trim_end().to_owned();
+    let new = Part { tree: &new, text: formatted, range: first.start_byte()..last.end_byte() };
+    let names = |items: Vec<Item>| -> Vec<String> { items.into_iter().map(|it| it.name).collect() };
+    (names(items(&part)?) == names(items(&new)?)).then_some(same)
+}
+
+/// The way from the root to a node, by the numbers of named children.
+fn path_to(mut node: Node<'_>) -> Vec<u32> {
+    let mut path = Vec::new();
+    while let Some(parent) = node.parent() {
+        let mut cursor = parent.walk();
+        let at = parent.named_children(&mut cursor).take_while(|child| child.id() != node.id());
+        path.push(u32::try_from(at.count()).unwrap_or(u32::MAX));
+        node = parent;
+    }
+    path.reverse();
+    path
+}
+
 /// A range of a parsed text.
 struct Part<'a> {
     tree: &'a Tree,
@@ -170,9 +230,13 @@ fn keeps(keeps: Keeps, old: &Part<'_>, new: &Part<'_>) -> Result<(), Failure> {
             continue;
         }
         if found.signature != item.signature {
+            let (old, new) = match item.head == found.head {
+                true => (&item.signature, &found.signature),
+                false => (&item.head, &found.head),
+            };
             return Err(Failure::new(format!(
-                "The signature of `{}` must stay as it is: `{}`, not `{}`.",
-                item.name, item.head, found.head
+                "The signature of `{}` must stay as it is: `{old}`, not `{new}`.",
+                item.name
             )));
         }
         if let Some(lost) = item.attributes.difference(&found.attributes).next() {
@@ -209,8 +273,8 @@ fn is_comment(node: Node<'_>) -> bool {
     node.kind().ends_with("comment")
 }
 
-/// The items that the range consists of. `None` when it cuts through a node.
-fn items(part: &Part<'_>) -> Option<Vec<Item>> {
+/// The nodes that the range consists of, siblings. `None` when it cuts through a node.
+fn nodes<'t>(part: &Part<'t>) -> Option<Vec<Node<'t>>> {
     let text = part.text.get(part.range.clone())?;
     let start = part.range.start + (text.len() - text.trim_start().len());
     let end = part.range.start + text.trim_end().len();
@@ -241,9 +305,14 @@ fn items(part: &Part<'_>) -> Option<Vec<Item>> {
             nodes.push(child);
         }
     }
+    Some(nodes)
+}
+
+/// The items that the range consists of. `None` when it cuts through a node.
+fn items(part: &Part<'_>) -> Option<Vec<Item>> {
     let mut items = Vec::new();
     let mut attributes = BTreeSet::new();
-    for node in nodes {
+    for node in nodes(part)? {
         if node.kind() == "attribute_item" {
             attributes.extend(telling_attribute(node, part.text));
         } else if node.is_named() && !is_comment(node) && node.kind() != "empty_statement" {
@@ -563,7 +632,7 @@ mod tests {
             expect![[r#"
                 well-formed
                 parsed
-                The signature of `T for S` must stay as it is: `impl T for S`, not `impl T for S`.
+                The signature of `T for S` must stay as it is: `impl T for S { fn a ( & self ) }`, not `impl T for S { fn b ( & self ) }`.
             "#]],
         );
     }

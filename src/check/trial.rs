@@ -1,9 +1,22 @@
 //! A generated test on trial: it must compile, pass time after time, and fail where the function it
 //! is for is broken. A test that no broken function fails proves nothing, and is dropped.
 
-use std::{ops::Range, path::PathBuf};
+use std::{
+    ops::Range,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use super::{Failure, Isolation, Proposal, Skip};
+use super::{
+    Checker, Failure, Isolation, Progress, Proposal, Rights, Skip, Step, Verdict,
+    cargo::Built,
+    harness::Harness,
+    mutate::mutants,
+    process::End,
+    shape,
+    workshop::{Texts, Workshop},
+};
+use crate::syntax::Language;
 
 /// A test that is to be judged.
 #[derive(Debug, Clone)]
@@ -103,5 +116,137 @@ impl Dropped {
                 example.new, example.old
             )),
         }
+    }
+}
+
+/// Tries at the most for each broken target that compiles: many do not.
+const TRIES: usize = 3;
+
+impl Checker {
+    /// Judges a generated test. Dropping the future cancels, as with [`Checker::climb`].
+    pub async fn judge(&self, trial: &Trial, rights: Rights, progress: Progress<'_>) -> Judgement {
+        let mut judgement =
+            Judgement { ruling: Ruling::NotTried(Skip::NotReached), mutants: 0, isolation: None };
+        judgement.ruling = match self.try_judge(trial, rights, progress, &mut judgement).await {
+            Ok(ruling) => ruling,
+            Err(skip) => Ruling::NotTried(skip),
+        };
+        judgement
+    }
+
+    async fn try_judge(
+        &self,
+        trial: &Trial,
+        rights: Rights,
+        progress: Progress<'_>,
+        judgement: &mut Judgement,
+    ) -> Result<Ruling, Skip> {
+        let dropped = |dropped| Ok(Ruling::Dropped(dropped));
+        let proposal = trial.proposal.clone();
+        let shape = tokio::task::spawn_blocking(move || shape::verdicts(&proposal)).await;
+        for (_, verdict) in shape.unwrap_or_default() {
+            if let Verdict::Failed(failure) = verdict {
+                return dropped(Dropped::Malformed(failure));
+            }
+        }
+        let (may_compile, _) = (rights.compile?, rights.run?);
+        let compilation = self.compilation(&trial.proposal, may_compile).await?;
+        let (workshop, edited) = (&*compilation.workshop, &compilation.edited);
+        judgement.isolation = Some(workshop.sandbox().isolation());
+        let harness = compilation.harness(&trial.proposal.file).await?;
+        match harness.build(workshop, edited, &compilation.unedited).await {
+            Built::Clean(_) => {}
+            Built::Worse(failure) => return dropped(Dropped::DoesNotCompile(failure)),
+            Built::Unclear(skip) => return Err(skip),
+        }
+        let Some(test) = harness.named(&harness.list(workshop).await?, &trial.test) else {
+            return dropped(Dropped::NotFound);
+        };
+        let test = [test];
+        let mut longest = Duration::ZERO;
+        for n in 1..=trial.repeats {
+            progress(Step::Repeat { n, of: trial.repeats });
+            let begun = Instant::now();
+            let tested = harness.run(workshop, &test, workshop.limits().run).await?;
+            longest = longest.max(begun.elapsed());
+            let failure = match tested.end {
+                End::TimedOut => return dropped(Dropped::Hangs),
+                End::Success if tested.passed == 1 => continue,
+                End::Success => Failure::new("The test is ignored."),
+                End::TooMuchOutput => Failure::new("The test writes without end."),
+                End::Failure => Failure::new(tested.said),
+            };
+            return dropped(match n {
+                1 => Dropped::Fails(failure),
+                n => Dropped::Flaky { passed: n - 1, failure },
+            });
+        }
+        let (path, text, range) = trial.broken(edited)?;
+        // A broken target may never end: it gets some times of what the test takes.
+        let time = (longest * 5).clamp(Duration::from_secs(2), workshop.limits().run);
+        let bench = Bench { workshop, harness: &harness, test: &test, time };
+        let Some(language) = Language::by_path(&path) else { return dropped(Dropped::NoMutants) };
+        let mut survivor = None;
+        for mutant in mutants(language, &text, &range, trial.mutants * TRIES) {
+            if judgement.mutants == trial.mutants {
+                break;
+            }
+            progress(Step::Mutant { n: judgement.mutants + 1, of: trial.mutants });
+            let mut texts = edited.clone();
+            texts.extend(mutant.of(&text).map(|broken| (path.clone(), broken)));
+            match bench.notices(&texts).await? {
+                None => {}
+                Some(true) => {
+                    judgement.mutants += 1;
+                    return Ok(Ruling::Kills(mutant));
+                }
+                Some(false) => {
+                    judgement.mutants += 1;
+                    survivor.get_or_insert(mutant);
+                }
+            }
+        }
+        dropped(match survivor {
+            Some(example) => Dropped::KillsNothing { tried: judgement.mutants, example },
+            None => Dropped::NoMutants,
+        })
+    }
+}
+
+impl Trial {
+    /// The file of the target, its text with the test, and where the target is in it.
+    fn broken(&self, edited: &Texts) -> Result<(PathBuf, String, Range<usize>), Skip> {
+        let Target { file, range } = &self.target;
+        let touched = || Skip::ToolFailed("the test replaces what it is to test".to_owned());
+        let range = if *file == self.proposal.file {
+            self.proposal.shifted(range).ok_or_else(touched)?
+        } else {
+            range.clone()
+        };
+        let text = match edited.get(file) {
+            Some(text) => text.clone(),
+            None => std::fs::read_to_string(file).map_err(|_| Skip::NotCompiled)?,
+        };
+        Ok((file.clone(), text, range))
+    }
+}
+
+/// What a broken target is tried with.
+struct Bench<'a> {
+    workshop: &'a Workshop,
+    harness: &'a Harness,
+    test: &'a [String],
+    time: Duration,
+}
+
+impl Bench<'_> {
+    /// Whether the test notices; `None` if the broken target does not compile.
+    async fn notices(&self, texts: &Texts) -> Result<Option<bool>, Skip> {
+        if !self.harness.builds(self.workshop, texts).await? {
+            return Ok(None);
+        }
+        let tested = self.harness.run(self.workshop, self.test, self.time).await?;
+        // A test that does not end any more would be noticed.
+        Ok(Some(tested.end != End::Success))
     }
 }

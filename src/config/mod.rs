@@ -145,5 +145,55 @@ pub fn check_folder() -> PathBuf {
     cache_folder().unwrap_or_else(|| std::env::temp_dir().join("hearth")).join("check")
 }
 
+/// What build tools need of the environment: where programs and toolchains are. Nothing else of it,
+/// and so no token or key, is handed to what a check runs.
+#[derive(Debug, Clone, Default)]
+pub struct Toolchains {
+    /// The user's home folder, which is not handed on.
+    pub home: Option<PathBuf>,
+    /// The folders of `PATH`.
+    pub path: Vec<PathBuf>,
+    /// Variables that are handed on as they are.
+    pub variables: Vec<(&'static str, std::ffi::OsString)>,
+    /// Folders below the home folder that hold toolchains and downloaded packages, and the variables
+    /// that name them.
+    pub folders: Vec<(&'static str, PathBuf)>,
+}
+
+impl Toolchains {
+    /// As this process's environment has them.
+    pub fn of_environment() -> Self {
+        let home = std::env::home_dir();
+        let variable = |name: &'static str| std::env::var_os(name).filter(|text| !text.is_empty());
+        let path: Vec<PathBuf> = variable("PATH")
+            .map(|path| std::env::split_paths(&path).filter(|path| path.is_absolute()).collect())
+            .unwrap_or_default();
+        let handed_on =
+            ["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "GOROOT", "SDKROOT", "DEVELOPER_DIR", "SystemRoot"];
+        let folders = [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("GOPATH", "go")];
+        let folder = |(name, usual): (&'static str, &str)| {
+            let set = variable(name).map(PathBuf::from);
+            set.or_else(|| Some(home.as_ref()?.join(usual)))
+                .filter(|folder| folder.is_absolute() && folder.is_dir())
+                .map(|folder| (name, folder))
+        };
+        Self {
+            path,
+            variables: handed_on
+                .into_iter()
+                .filter_map(|name| Some((name, variable(name)?)))
+                .collect(),
+            folders: folders.into_iter().filter_map(folder).collect(),
+            home,
+        }
+    }
+
+    /// Where a program is, by its name.
+    pub fn find(&self, program: &str) -> Option<PathBuf> {
+        let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+        self.path.iter().map(|folder| folder.join(&name)).find(|path| path.is_file())
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use tower_lsp::Client;
 use super::{CurrentSettings, consent::Consent, progress::Running, show::Screen};
 use crate::{
     check::{Checker, Limits},
-    config::{Layers, check_folder},
+    config::{Layers, Toolchains, check_folder},
     lsp::{ClientCaps, Outbox},
     model,
     session::{Encoding, Session, task::OwnedTask},
@@ -53,7 +53,7 @@ impl Hearth {
             running: Running::default(),
             consent: Consent::default(),
             screen: Screen::new(outbox.clone()),
-            checker: Arc::new(Checker::new(check_folder(), Limits::default())),
+            checker: Arc::new(Checker::new(check_folder(), Toolchains::of_environment(), Limits::default())),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,

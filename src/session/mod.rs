@@ -13,6 +13,7 @@ pub mod task;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use dashmap::DashMap;
@@ -32,6 +33,10 @@ pub struct ByteEdit {
     pub new_end: usize,
 }
 
+/// A parse after an edit waits this long, so that the request which follows the same key has the
+/// cores for itself: it needs the last tree alone. Edits that come meanwhile are parsed along.
+const AFTER_A_KEY: Duration = Duration::from_millis(4);
+
 /// The open documents of one editor, by their URIs as the editor spells them.
 #[derive(Debug, Default)]
 pub struct Session {
@@ -45,7 +50,7 @@ impl Session {
         let uri = opened.uri.clone();
         let relative_path = self.relative_path(opened.path.as_deref(), &uri);
         let document = Arc::new(Document::new(opened, relative_path));
-        Self::parse_in_background(&document);
+        Self::parse_in_background(&document, Duration::ZERO);
         if let Some(before) = self.documents.insert(uri.clone(), document) {
             tracing::warn!(%uri, "opened although it is open: taking the new text");
             before.close();
@@ -60,7 +65,7 @@ impl Session {
             return;
         };
         if document.apply(version, changes, encoding) {
-            Self::parse_in_background(&document);
+            Self::parse_in_background(&document, AFTER_A_KEY);
         }
     }
 
@@ -118,9 +123,12 @@ impl Session {
         parts.join("/").into()
     }
 
-    fn parse_in_background(document: &Arc<Document>) {
+    fn parse_in_background(document: &Arc<Document>, after: Duration) {
         let document = Arc::clone(document);
-        tokio::task::spawn_blocking(move || document.reparse());
+        tokio::task::spawn_blocking(move || {
+            std::thread::sleep(after);
+            document.reparse();
+        });
     }
 }
 

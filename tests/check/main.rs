@@ -1,0 +1,7 @@
+//! The ladder and the trials with real tools: fixture crates, `cargo`, `rustfmt`, whatever sandbox is
+//! there. After every test the user's tree is what it was, byte by byte and time by time.
+
+mod house;
+mod ladder;
+mod overlay;
+mod trial;
