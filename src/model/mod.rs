@@ -18,6 +18,7 @@ mod render;
 mod segment;
 mod sse;
 mod stream;
+mod tier;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ pub use llama_server::LlamaServer;
 pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use segment::Segment;
+pub use tier::Tier;
 
 /// The wire formats Hearth speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -207,7 +209,10 @@ pub enum ModelError {
         "the model '{model}' at {endpoint} runs elsewhere; Hearth sends code to this machine only"
     )]
     Relayed { endpoint: String, model: String },
-    #[error("{endpoint} is not on this machine; Hearth sends code to loopback addresses only")]
+    #[error(
+        "{endpoint} is not on this machine; Hearth sends code to loopback addresses, to \
+         router.private_hosts and, behind the border, to router.cloud only"
+    )]
     NotLocal { endpoint: String },
 }
 
