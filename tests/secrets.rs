@@ -31,32 +31,41 @@ struct Rule {
 }
 
 fn rules() -> Vec<Rule> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/egress/secrets/gitleaks/gitleaks.toml");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/egress/secrets/gitleaks/gitleaks.toml");
     let text = fs::read_to_string(file).expect("the rules");
     let tree: toml::Table = toml::from_str(&text).expect("TOML");
     let rules = tree["rules"].as_array().expect("a list");
-    rules.iter().filter_map(|rule| {
-        let pattern = rule.get("regex")?.as_str()?;
-        let regex = RegexBuilder::new(pattern).unicode(false).size_limit(64 << 20).build();
-        let shape = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
-        Some(Rule {
-            id: rule["id"].as_str()?.to_owned(),
-            shape: shape.expect("a pattern"),
-            regex: regex.expect("a pattern"),
-            group: rule.get("secretGroup").and_then(toml::Value::as_integer).unwrap_or(0) as usize,
-            entropy: rule.get("entropy").map_or(0.0, |bits| {
-                bits.as_float().or(bits.as_integer().map(|bits| bits as f64)).expect("a number")
-            }),
-            keyword: rule["keywords"].as_array()?.first()?.as_str()?.to_owned(),
-            path: match rule.get("path").and_then(toml::Value::as_str) {
-                Some(path) if path.contains("php") => "a.php",
-                Some(path) if path.contains("tf") => "a.tf",
-                Some(path) if path.contains("ya") => "a.yaml",
-                Some(path) if path.contains("nuget") => "nuget.config",
-                _ => "a.txt",
-            },
+    rules
+        .iter()
+        .filter_map(|rule| {
+            let pattern = rule.get("regex")?.as_str()?;
+            let regex = RegexBuilder::new(pattern).unicode(false).size_limit(64 << 20).build();
+            let shape = regex_syntax::ParserBuilder::new()
+                .unicode(false)
+                .utf8(false)
+                .build()
+                .parse(pattern);
+            Some(Rule {
+                id: rule["id"].as_str()?.to_owned(),
+                shape: shape.expect("a pattern"),
+                regex: regex.expect("a pattern"),
+                group: rule.get("secretGroup").and_then(toml::Value::as_integer).unwrap_or(0)
+                    as usize,
+                entropy: rule.get("entropy").map_or(0.0, |bits| {
+                    bits.as_float().or(bits.as_integer().map(|bits| bits as f64)).expect("a number")
+                }),
+                keyword: rule["keywords"].as_array()?.first()?.as_str()?.to_owned(),
+                path: match rule.get("path").and_then(toml::Value::as_str) {
+                    Some(path) if path.contains("php") => "a.php",
+                    Some(path) if path.contains("tf") => "a.tf",
+                    Some(path) if path.contains("ya") => "a.yaml",
+                    Some(path) if path.contains("nuget") => "nuget.config",
+                    _ => "a.txt",
+                },
+            })
         })
-    }).collect()
+        .collect()
 }
 
 /// A text of this shape. Assertions are left to chance, and to whoever asks.
@@ -142,7 +151,12 @@ impl Tally {
     fn share(&self, what: &str) -> f64 {
         let missed: usize = self.missed.values().sum();
         let share = 1.0 - missed as f64 / self.planted as f64;
-        println!("{what}: {:.2} % of {} found; missed {:?}", share * 100.0, self.planted, self.missed);
+        println!(
+            "{what}: {:.2} % of {} found; missed {:?}",
+            share * 100.0,
+            self.planted,
+            self.missed
+        );
         share
     }
 }
@@ -184,9 +198,8 @@ const NOTATIONS: &[&str] = &[
 fn secrets_in_other_notations_are_found() {
     let mut random = Random::new(2);
     let mut tally = Tally::default();
-    let plain = |secret: &str| {
-        secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+/=.~".contains(&b))
-    };
+    let plain =
+        |secret: &str| secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+/=.~".contains(&b));
     for rule in rules() {
         for notation in NOTATIONS {
             let (_, secret, _) = plant(&rule, &mut random);
@@ -201,15 +214,22 @@ fn secrets_in_other_notations_are_found() {
     }
     for scheme in ["postgres", "redis", "https", "mongodb+srv", "amqp"] {
         for _ in 0..EACH {
-            let secret: String = (0..random.within(8..24)).map(|_| ALPHABET[random.below(ALPHABET.len())] as char).collect();
+            let secret: String = (0..random.within(8..24))
+                .map(|_| ALPHABET[random.below(ALPHABET.len())] as char)
+                .collect();
             let before = format!("{CODE}url = {scheme}://service:");
             let text = format!("{before}{secret}@db.internal:5432/main\n{CODE}");
             tally.count("url", is_found("a.txt", &text, before.len(), &secret));
         }
     }
     for lines in [6, 26, 51] {
-        let body: Vec<String> = (0..lines).map(|_| (0..64).map(|_| ALPHABET[random.below(62)] as char).collect()).collect();
-        let key = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", body.join("\n"));
+        let body: Vec<String> = (0..lines)
+            .map(|_| (0..64).map(|_| ALPHABET[random.below(62)] as char).collect())
+            .collect();
+        let key = format!(
+            "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
+            body.join("\n")
+        );
         let indented = key.replace('\n', "\n      ");
         let forms = [
             ("pem", key.clone()),
@@ -279,7 +299,11 @@ fn clean_code_is_left_alone() {
         }
     }
     let rate = alarms.len() as f64 / (lines as f64 / 100_000.0);
-    println!("{} alarms in {lines} lines: {rate:.2} in 100,000\n{}", alarms.len(), alarms.join("\n"));
+    println!(
+        "{} alarms in {lines} lines: {rate:.2} in 100,000\n{}",
+        alarms.len(),
+        alarms.join("\n")
+    );
     assert!(lines > 100_000 && rate <= 1.0);
 }
 
@@ -296,11 +320,13 @@ fn a_prompt_is_searched_in_no_time() {
     let first = Instant::now();
     secrets::find("src/lib.rs", &text);
     let first = first.elapsed();
-    let mut times: Vec<Duration> = (0..9).map(|_| {
-        let start = Instant::now();
-        secrets::find("src/lib.rs", &text);
-        start.elapsed()
-    }).collect();
+    let mut times: Vec<Duration> = (0..9)
+        .map(|_| {
+            let start = Instant::now();
+            secrets::find("src/lib.rs", &text);
+            start.elapsed()
+        })
+        .collect();
     times.sort();
     println!("96 KB: first {first:?}, then {:?} (median of 9)", times[4]);
     assert!(times[4] < Duration::from_millis(50));

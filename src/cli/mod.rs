@@ -3,6 +3,7 @@
 //!
 //! stdout carries a command's result and nothing else; everything about it goes to stderr.
 
+mod change;
 mod complete;
 mod place;
 mod serve;
@@ -39,6 +40,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Complete the code at one place of a file and print the completion
     Complete(complete::Arguments),
+    /// Change an item as told and print the diff, once it has been checked
+    Refactor(change::Refactor),
+    /// Write tests for a function or a type and print the diff, once they have been on trial
+    Test(change::Test),
     /// Say which model would answer, and why
     Status(status::Arguments),
 }
@@ -50,6 +55,8 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
+        Command::Refactor(refactor) => change::refactor(refactor, &arguments.assignments),
+        Command::Test(test) => change::test(&test, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
     };
     outcome.unwrap_or_else(|error| {

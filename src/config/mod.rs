@@ -156,9 +156,9 @@ pub fn cache_folder() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
 }
 
-/// Where copies of workspaces are compiled. Without a home folder, below the system's temporary one.
-pub fn check_folder() -> PathBuf {
-    cache_folder().unwrap_or_else(|| std::env::temp_dir().join("hearth")).join("check")
+/// [`cache_folder`], or without a home folder one below the system's temporary folder.
+pub fn cache_or_temporary_folder() -> PathBuf {
+    cache_folder().unwrap_or_else(|| std::env::temp_dir().join("hearth"))
 }
 
 /// What build tools need of the environment: where programs and toolchains are. Nothing else of it,

@@ -37,7 +37,8 @@ fn add<S>(root: &mut Json, row: &Row<S>) {
         let properties = &mut place["properties"];
         if parts.peek().is_some() {
             if properties[part].is_null() {
-                properties[part] = json!({ "type": "object", "additionalProperties": false, "properties": {} });
+                properties[part] =
+                    json!({ "type": "object", "additionalProperties": false, "properties": {} });
             }
         } else {
             properties[part] = (row.schema)();

@@ -94,7 +94,7 @@ fn params(edit: &Edit, client: ClientCaps) -> ApplyWorkspaceEditParams {
         WorkspaceEdit { changes, ..WorkspaceEdit::default() }
     };
     ApplyWorkspaceEditParams {
-        label: Some(format!("Hearth: {} ({})", edit.title, edit.checks)),
+        label: Some(format!("Hearth: {}: {}", edit.title, edit.checks)),
         edit: edit_of,
         metadata: client
             .edit_metadata

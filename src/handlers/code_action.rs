@@ -17,11 +17,11 @@ use crate::{
     config::Settings,
     lsp::{
         ClientCaps, convert,
-        ext::{ActionName, EXPLAIN, INSTALL, PlaceArguments, REFACTOR, RefactorArguments},
+        ext::{ActionName, EXPLAIN, INSTALL, PlaceArguments, REFACTOR, RefactorArguments, TEST},
     },
     route::Role,
     session::{Snapshot, task::OwnedTask},
-    task::{Source, refactor::Target},
+    task::{Source, refactor::Target, test::Subject},
 };
 
 const REWRITE: &str = "refactor.rewrite.hearth";
@@ -47,13 +47,18 @@ pub fn code_action(hearth: &Hearth, params: CodeActionParams) -> Reply<Vec<CodeA
         let Some(snapshot) = snapshot else { return Vec::new() };
         let selection = convert::to_offset(&snapshot.text, range.start, client.encoding)
             ..convert::to_offset(&snapshot.text, range.end, client.encoding);
-        let source = Source::of(&snapshot);
-        let Some(target) = source.and_then(|source| source.target(selection.clone())) else {
-            return Vec::new();
-        };
+        let Some(source) = Source::of(&snapshot) else { return Vec::new() };
+        let Some(target) = source.target(selection.clone()) else { return Vec::new() };
         let mut all = match unable {
             None => {
-                let menu = Menu { uri, range, snapshot: &snapshot, selection, target: &target };
+                let menu = Menu {
+                    uri,
+                    range,
+                    snapshot: &snapshot,
+                    selection,
+                    source: &source,
+                    target: &target,
+                };
                 menu.list(&settings, client, &context.diagnostics)
             }
             // Nobody asked: nobody is told.
@@ -128,6 +133,7 @@ struct Menu<'a> {
     range: Range,
     snapshot: &'a Snapshot,
     selection: Bytes<usize>,
+    source: &'a Source,
     target: &'a Target,
 }
 
@@ -143,7 +149,7 @@ impl Menu<'_> {
             diagnostics.iter().filter_map(|diagnostic| self.fix(diagnostic, client)).collect();
         let text = self.snapshot.text.get_byte_slice(self.selection.clone());
         let selected = text.is_some_and(|text| !text.chars().all(char::is_whitespace));
-        if selected && self.target.is_function() {
+        if selected && self.target.can_have_siblings() {
             let title = "extract the selection into a function";
             all.push(self.change(EXTRACT, title, ActionName::Extract, None));
         }
@@ -164,6 +170,9 @@ impl Menu<'_> {
         }
         let place = self.place();
         all.push(Offer::new(SOURCE, format!("explain {what}"), EXPLAIN, &place));
+        if Subject::of(self.source, self.target).is_some() {
+            all.push(Offer::new(SOURCE, format!("generate tests for {what}"), TEST, &place));
+        }
         all
     }
 

@@ -12,7 +12,7 @@ use tower_lsp::{
 
 use super::{Hearth, Reply, refactor};
 use crate::{
-    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR},
+    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR, TEST},
     route::Role,
 };
 
@@ -34,6 +34,7 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
             return future::ready(Ok(None)).boxed();
         }
         REFACTOR => read(first).and_then(|arguments| refactor::change(hearth, arguments, token)),
+        TEST => read(first).and_then(|place| refactor::test(hearth, &place, token)),
         EXPLAIN => read(first).and_then(|place| refactor::explain(hearth, &place, token)),
         other => Err(Error::invalid_params(format!("unknown command '{other}'"))),
     };

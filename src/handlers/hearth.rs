@@ -1,6 +1,9 @@
 //! What all handlers share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
@@ -8,7 +11,7 @@ use tower_lsp::Client;
 use super::{CurrentSettings, consent::Consent, progress::Running, show::Screen};
 use crate::{
     check::{Checker, Limits},
-    config::{Layers, Toolchains, check_folder},
+    config::{Layers, Toolchains},
     lsp::{ClientCaps, Outbox},
     model,
     session::{Encoding, Session, task::OwnedTask},
@@ -45,6 +48,7 @@ impl Hearth {
         client: Client,
         session: Arc<Session>,
         layers: Layers,
+        cache: &Path,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
@@ -52,8 +56,12 @@ impl Hearth {
             session,
             running: Running::default(),
             consent: Consent::default(),
-            screen: Screen::new(outbox.clone()),
-            checker: Arc::new(Checker::new(check_folder(), Toolchains::of_environment(), Limits::default())),
+            screen: Screen::new(outbox.clone(), cache.join("shown")),
+            checker: Arc::new(Checker::new(
+                cache.join("check"),
+                Toolchains::of_environment(),
+                Limits::default(),
+            )),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use tower_lsp::{
     LanguageServer,
     gen_lsp_types::{
-        ChangeNotifications, CodeActionOptions, CodeActionProvider, CompletionOptions,
-        ExecuteCommandOptions, InitializeParams, InitializeResult, InitializedParams,
-        InlineCompletionProvider, Registration, RegistrationParams, RegistrationRequest,
-        ServerCapabilities, ServerInfo, TextDocumentSync, TextDocumentSyncKind,
-        TextDocumentSyncOptions, WorkDoneProgressOptions, WorkspaceFolders,
+        ChangeNotifications, CodeActionOptions, CodeActionProvider, CodeLensOptions,
+        CompletionOptions, ExecuteCommandOptions, InitializeParams, InitializeResult,
+        InitializedParams, InlineCompletionProvider, Registration, RegistrationParams,
+        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentSync,
+        TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions, WorkspaceFolders,
         WorkspaceFoldersServerCapabilities, WorkspaceOptions,
     },
     jsonrpc::Result,
@@ -20,7 +20,7 @@ use crate::{
     config::Layer,
     lsp::{
         ClientCaps, convert,
-        ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR},
+        ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR, TEST},
     },
     session::task::OwnedTask,
 };
@@ -118,8 +118,9 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
             resolve_provider: Some(false),
             ..CodeActionOptions::default()
         })),
+        code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ACCEPTED, REFACTOR, EXPLAIN, INSTALL].map(str::to_owned).to_vec(),
+            commands: [ACCEPTED, REFACTOR, TEST, EXPLAIN, INSTALL].map(str::to_owned).to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
             ..ExecuteCommandOptions::default()
         }),

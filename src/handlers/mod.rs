@@ -7,6 +7,7 @@
 
 mod apply_edit;
 pub mod code_action;
+pub mod code_lens;
 pub mod completion;
 mod consent;
 mod current_settings;

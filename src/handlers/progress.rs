@@ -54,7 +54,8 @@ pub(super) struct Progress {
 #[derive(Debug)]
 struct Last {
     message: String,
-    at: Option<Instant>,
+    /// When the last one of a stream was sent.
+    streamed: Option<Instant>,
     /// What remains on the screen.
     end: Option<String>,
 }
@@ -82,7 +83,7 @@ impl Progress {
         if let Some(token) = &token {
             running.0.cancels.insert(token.clone(), cancelled.clone());
         }
-        let last = Last { message: String::new(), at: None, end: None };
+        let last = Last { message: String::new(), streamed: None, end: None };
         let progress = Self { outbox, running, token, cancelled, last: Mutex::new(last) };
         progress.send(WorkDoneProgressBegin {
             title,
@@ -105,12 +106,12 @@ impl Progress {
     /// Says what the work is at. One of a stream of messages may be left out.
     pub(super) fn report(&self, message: String, of_a_stream: bool) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let soon = last.at.is_some_and(|at| at.elapsed() < REPORT_EVERY);
+        let soon = last.streamed.is_some_and(|at| at.elapsed() < REPORT_EVERY);
         if message == last.message || (of_a_stream && soon) {
             return;
         }
         last.message.clone_from(&message);
-        last.at = Some(Instant::now());
+        last.streamed = of_a_stream.then(Instant::now);
         drop(last);
         self.send(WorkDoneProgressReport {
             message: Some(message),

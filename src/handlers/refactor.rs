@@ -43,6 +43,16 @@ pub(super) fn change(
     Ok(Job::new(hearth, token, title, Work::Change(request))?.start())
 }
 
+pub(super) fn test(
+    hearth: &Hearth,
+    arguments: &PlaceArguments,
+    token: Option<ProgressToken>,
+) -> jsonrpc::Result<Reply<Option<LspAny>>> {
+    let Place { document, snapshot, selection } = Place::find(hearth, arguments)?;
+    let request = task::test::Request { document, snapshot, selection, count: task::test::USUAL };
+    Ok(Job::new(hearth, token, "Generate tests".to_owned(), Work::Test(request))?.start())
+}
+
 pub(super) fn explain(
     hearth: &Hearth,
     arguments: &PlaceArguments,
@@ -109,6 +119,7 @@ impl Place {
 #[derive(Debug)]
 enum Work {
     Change(Request),
+    Test(task::test::Request),
     Explain(Place),
 }
 
@@ -116,6 +127,7 @@ impl Work {
     fn document(&self) -> &Arc<Document> {
         match self {
             Self::Change(request) => &request.document,
+            Self::Test(request) => &request.document,
             Self::Explain(place) => &place.document,
         }
     }
@@ -212,6 +224,11 @@ impl Job {
                 let outcome = task::refactor(&ground, request, &report).await;
                 self.show(outcome, progress).await
             }
+            Work::Test(request) => {
+                let ground = self.ground(self.rights().await);
+                let outcome = task::test(&ground, request, &report).await;
+                self.show(outcome, progress).await
+            }
         }
     }
 
@@ -275,10 +292,11 @@ impl Job {
             Some((first, rest)) => page += &format!("{first}\n\n{}\n", fenced("text", rest)),
         }
         page += &fenced("diff", &edit.diff());
-        for note in &edit.notes {
-            page += &format!("\n- {note}");
+        let notes: String = edit.notes.iter().map(|note| format!("- {note}\n")).collect();
+        if !notes.is_empty() {
+            page = format!("{page}\n{notes}");
         }
-        let first = why.lines().next().unwrap_or_default();
+        let first = why.lines().next().unwrap_or_default().trim_end_matches(':');
         self.screen.say(MessageType::Warning, format!("{}: not applied: {first}", edit.title));
         self.screen.show(self.client, page).await;
         "not applied".to_owned()

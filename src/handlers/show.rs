@@ -14,10 +14,7 @@ use tower_lsp::gen_lsp_types::{
     ShowMessageParams,
 };
 
-use crate::{
-    config,
-    lsp::{ClientCaps, Outbox, convert},
-};
+use crate::lsp::{ClientCaps, Outbox, convert};
 
 /// Where documents are shown.
 #[derive(Debug, Clone)]
@@ -27,12 +24,16 @@ pub(super) struct Screen {
 }
 
 /// The file that is shown.
-#[derive(Debug, Default)]
-struct Page(Mutex<Option<tempfile::TempPath>>);
+#[derive(Debug)]
+struct Page {
+    folder: PathBuf,
+    shown: Mutex<Option<tempfile::TempPath>>,
+}
 
 impl Screen {
-    pub(super) fn new(outbox: Outbox) -> Self {
-        Self { outbox, page: Arc::default() }
+    /// Pages are files in `folder`, which is this user's alone.
+    pub(super) fn new(outbox: Outbox, folder: PathBuf) -> Self {
+        Self { outbox, page: Arc::new(Page { folder, shown: Mutex::default() }) }
     }
 
     /// A sentence that the user must not miss.
@@ -67,16 +68,16 @@ impl Screen {
     }
 
     fn write(&self, markdown: &str) -> std::io::Result<PathBuf> {
-        let folder = config::cache_folder().map(|folder| folder.join("shown"));
-        let folder = folder.unwrap_or_else(std::env::temp_dir);
-        std::fs::create_dir_all(&folder)?;
+        std::fs::create_dir_all(&self.page.folder)?;
         // Created for this user alone, under a name that nobody can guess.
-        let mut file =
-            tempfile::Builder::new().prefix("hearth-").suffix(".md").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix("hearth-")
+            .suffix(".md")
+            .tempfile_in(&self.page.folder)?;
         file.write_all(markdown.as_bytes())?;
         let path = file.into_temp_path();
         let shown = path.to_path_buf();
-        *self.page.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+        *self.page.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
         Ok(shown)
     }
 }

@@ -5,12 +5,7 @@
 //! and a name that leads elsewhere is refused like an address that does. Nothing that a server sends
 //! is read without a limit. Clouds have a client of their own, behind the border: `cloud`.
 
-use std::{
-    error::Error,
-    fmt::Display,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, fmt::Display, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{

@@ -7,7 +7,7 @@ mod layer;
 mod panic;
 mod routes;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -33,6 +33,9 @@ pub struct Options {
     pub layers: Layers,
     /// Where the documents are kept; an embedder may look at them.
     pub session: Arc<Session>,
+    /// Where copies of workspaces are compiled and pages are kept that the editor shows; else
+    /// [`crate::config::cache_or_temporary_folder`].
+    pub cache: Option<PathBuf>,
 }
 
 /// How a connection ended.

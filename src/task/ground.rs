@@ -6,6 +6,7 @@ use super::{Desk, Edit};
 use crate::{
     check::{Checker, Failure, Report, Rights, Rung, Step},
     config::Settings,
+    route::Retries,
     session::{Document, Session},
 };
 
@@ -85,6 +86,15 @@ pub enum Outcome {
 const ROUNDS: usize = 3;
 
 impl Ground {
+    /// How often a wrong answer is asked for again.
+    pub(super) fn retries(&self) -> Retries {
+        Retries {
+            max: self.settings.max_retries.size(),
+            reduction: self.settings.temperature_reduction.get(),
+            ..Retries::default()
+        }
+    }
+
     pub(super) async fn climb(&self, edit: &Edit, progress: Progress<'_>) -> Report {
         let step = |step| progress(Stage::Checking(step));
         self.checker.climb(&edit.proposal, self.rights, &step).await

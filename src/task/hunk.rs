@@ -32,7 +32,8 @@ pub fn hunks(proposal: &Proposal) -> Vec<Hunk> {
 
 /// What turns `old` into `new`: lines, without what their ends have in common.
 pub fn between(old: &str, new: &str) -> Vec<Hunk> {
-    let diff = TextDiff::from_lines(old, new);
+    let (old_lines, new_lines) = (lines(old), lines(new));
+    let diff = TextDiff::from_slices(&old_lines, &new_lines);
     let (olds, news) = (starts(old), starts(new));
     diff.ops()
         .iter()
@@ -66,10 +67,15 @@ fn trimmed(old: &str, new: &str, at: usize) -> Hunk {
     Hunk { range: at + front..at + old.len() - back, text: new[front..new.len() - back].to_owned() }
 }
 
+/// Lines with their ends; a lone `\r` ends none.
+fn lines(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
+}
+
 /// Where each line starts, and the end.
 fn starts(text: &str) -> Vec<usize> {
     let mut starts = vec![0];
-    for line in text.split_inclusive('\n') {
+    for line in lines(text) {
         starts.push(starts.last().unwrap_or(&0) + line.len());
     }
     starts
@@ -80,7 +86,6 @@ pub fn shifted(old: &str, new: &str, range: &Range<usize>) -> Option<Range<usize
     if old == new {
         return Some(range.clone());
     }
-    let lines = |text: &str| text.split_inclusive('\n').map(str::to_owned).collect::<Vec<_>>();
     let (old_lines, new_lines) = (lines(old), lines(new));
     let (olds, news) = (starts(old), starts(new));
     let ops = capture_diff_slices(Algorithm::Myers, &old_lines, &new_lines);

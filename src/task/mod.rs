@@ -10,6 +10,7 @@ pub mod hunk;
 mod question;
 pub mod refactor;
 pub mod source;
+pub mod test;
 
 pub use complete::{Answer, complete};
 pub use desk::{Desk, Report};
@@ -18,3 +19,4 @@ pub use explain::explain;
 pub use ground::{Ground, Outcome, Stage};
 pub use refactor::refactor;
 pub use source::Source;
+pub use test::test;

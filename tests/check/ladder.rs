@@ -55,13 +55,15 @@ async fn a_good_answer_climbs_all_rungs_and_is_formatted() {
         formatted
         compiled
         tests passed
-    "#]].assert_eq(&format!("{report}\n{}", shown(&report)));
+    "#]]
+    .assert_eq(&format!("{report}\n{}", shown(&report)));
     expect![[r#"
         /// Adds.
         pub fn add(a: u32, b: u32) -> u32 {
             let sum = a + b;
             sum
-        }"#]].assert_eq(&report.replacement);
+        }"#]]
+    .assert_eq(&report.replacement);
     assert!(report.isolation.is_some());
 }
 
@@ -90,7 +92,9 @@ async fn a_type_error_is_told_in_the_compilers_words() {
 
 #[tokio::test]
 async fn a_broken_test_is_told_in_the_tests_words() {
-    check("/// Adds.\npub fn add(a: u32, b: u32) -> u32 {\n    a * b\n}", expect![[r#"
+    check(
+        "/// Adds.\npub fn add(a: u32, b: u32) -> u32 {\n    a * b\n}",
+        expect![[r#"
         did not hold: not tests passed
         well-formed
         parsed
@@ -105,7 +109,9 @@ async fn a_broken_test_is_told_in_the_tests_words() {
           left: 2
          right: 3
         note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -190,7 +196,8 @@ async fn an_endless_loop_ends() {
         formatted
         compiled
         not tests passed: The tests of this module do not end within 2 seconds; before they did.
-    "#]].assert_eq(&shown(&report));
+    "#]]
+    .assert_eq(&shown(&report));
 }
 
 #[tokio::test]

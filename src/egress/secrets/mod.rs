@@ -35,9 +35,9 @@ fn find_by(rule: &'static Rule, text: &[u8], found: &mut Vec<(Range<usize>, &'st
         let line = line_of(text, &matched.range());
         let is_secret = !secret.is_empty()
             && (rule.entropy == 0.0 || entropy(secret.as_bytes()) > rule.entropy)
-            && !lists.into_iter().any(|list| {
-                list.allows(secret.as_bytes(), matched.as_bytes(), line)
-            });
+            && !lists
+                .into_iter()
+                .any(|list| list.allows(secret.as_bytes(), matched.as_bytes(), line));
         if is_secret {
             found.push((secret.range(), &rule.id));
             from = secret.end().max(from + 1);

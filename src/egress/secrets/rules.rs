@@ -115,7 +115,8 @@ impl Rules {
 impl Rule {
     /// `None` for a rule about a file's name alone.
     pub(super) fn regex(&self) -> Option<&Regex> {
-        let compile = || self.regex.as_deref().map(|pattern| compile(&translate(&self.id, pattern)));
+        let compile =
+            || self.regex.as_deref().map(|pattern| compile(&translate(&self.id, pattern)));
         self.compiled.get_or_init(compile).as_ref()
     }
 
@@ -180,11 +181,7 @@ fn compile(pattern: &str) -> Regex {
 /// - where quotes may stand, they may be escaped (JSON in a string);
 /// - a brace that counts nothing is a brace.
 fn translate(id: &str, pattern: &str) -> String {
-    let end = if id == GENERIC {
-        r#"(?:[\x60'"\s;]|\\[nrt"']|$)"#
-    } else {
-        r"(?:[^A-Za-z0-9]|$)"
-    };
+    let end = if id == GENERIC { r#"(?:[\x60'"\s;]|\\[nrt"']|$)"# } else { r"(?:[^A-Za-z0-9]|$)" };
     let pattern = pattern.replace(GO_END, end);
     let pattern = pattern.replace(r#"[\s'"]{0,3}"#, r#"[\s'"\\]{0,4}"#);
     braces(&pattern.replace(r#"[\x60'"\s=]{0,5}"#, r#"[\x60'"\s=\\]{0,6}"#))

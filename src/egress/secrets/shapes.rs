@@ -22,7 +22,9 @@ static PEM_TAIL: LazyLock<Regex> = LazyLock::new(|| {
 
 /// `scheme://user:password@host`.
 static URL: LazyLock<Regex> = LazyLock::new(|| {
-    read(r#"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'"`<>]{0,60}:([^\s/@'"`<>{}$*]{6,100})@[a-z0-9\[]"#)
+    read(
+        r#"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'"`<>]{0,60}:([^\s/@'"`<>{}$*]{6,100})@[a-z0-9\[]"#,
+    )
 });
 
 /// A quoted string after a name that promises a secret, with little between them.

@@ -18,21 +18,16 @@ pub enum Action {
 }
 
 impl Action {
-    /// What a user sees in a menu and on the undo stack.
+    /// What is done, in front of the item's name.
     pub fn title(&self) -> &'static str {
         match self {
             Self::Rewrite(_) => "Rewrite",
             Self::Simplify => "Simplify",
-            Self::Extract => "Extract a function from the selection",
-            Self::HandleErrors => "Add error handling",
-            Self::Document => "Add documentation",
-            Self::Fix(_) => "Fix this",
+            Self::Extract => "Extract a function from",
+            Self::HandleErrors => "Add error handling to",
+            Self::Document => "Document",
+            Self::Fix(_) => "Fix",
         }
-    }
-
-    /// Whether the lines that it is about must be selected.
-    pub fn wants_selection(&self) -> bool {
-        matches!(self, Self::Extract)
     }
 
     /// What the model is told to do with `target`. `selected` is the selected text.

@@ -59,6 +59,28 @@ pub fn merge(
     join(insertions)
 }
 
+/// What `wanted` (whole `use` declarations) brings in that a module inside of the one around byte `at`
+/// does not have by `use super::*`, as declarations on one line each.
+pub fn lacking(root: Node<'_>, source: &str, at: usize, wanted: &[String]) -> Vec<String> {
+    let scope = scope(root, at);
+    let present = present(scope, source);
+    let mut lines: Vec<String> = Vec::new();
+    for path in wanted.iter().flat_map(|text| paths_of_text(text)) {
+        let there = present.iter().any(|declared| declared.paths.contains(&path));
+        let above = path.module == "super" || (path.module.is_empty() && path.leaf == "super");
+        let Path { module, leaf } = path;
+        let line = if module.is_empty() {
+            format!("use {leaf};")
+        } else {
+            format!("use {module}::{leaf};")
+        };
+        if !there && !above && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
 /// The names that the module around byte `at` brings in by `use`, as declarations on one line each.
 pub fn declared(root: Node<'_>, source: &str, at: usize) -> Vec<String> {
     let declarations = present(scope(root, at), source);
@@ -82,7 +104,7 @@ struct Declared {
 }
 
 /// The innermost module around byte `at`: the file itself or the body of a `mod`.
-fn scope(root: Node<'_>, at: usize) -> Node<'_> {
+pub fn scope(root: Node<'_>, at: usize) -> Node<'_> {
     let inner = root.descendant_for_byte_range(at, at);
     std::iter::successors(inner, Node::parent)
         .find(|node| {

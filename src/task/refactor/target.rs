@@ -44,6 +44,13 @@ impl Target {
         self.noun() == "function"
     }
 
+    /// Whether a new function may stand beside this one: an impl of a trait takes none of its own.
+    pub fn can_have_siblings(&self) -> bool {
+        let of_trait =
+            |holder: &Holder| holder.kind == "impl_item" && holder.head.contains(" for ");
+        self.is_function() && !self.holder.as_ref().is_some_and(of_trait)
+    }
+
     /// Whether it consists of other items.
     pub fn is_holder(&self) -> bool {
         matches!(self.kind.as_str(), "impl_item" | "trait_item" | "mod_item")

@@ -57,7 +57,7 @@ impl Work<'_> {
         let question = self.question(source, target);
         let by = Asked { desk, settings, serving: &self.serving };
         let best = Mutex::new(None::<(Rung, Edit)>);
-        let retries = Retries::default();
+        let retries = self.ground.retries();
         let ask = async |attempt: Attempt| {
             (self.progress)(Stage::Asking);
             let heard = |text: &str| (self.progress)(Stage::Writing(text.lines().count()));
@@ -201,7 +201,7 @@ impl Work<'_> {
             ..self.request.snapshot.clone()
         };
         let change = (target.range.clone(), replacement);
-        let title = self.request.action.title();
+        let title = format!("{} `{}`", self.request.action.title(), target.name);
         Edit::new(&self.ground.session, &snapshot, title, change, imports, keeps)
     }
 
