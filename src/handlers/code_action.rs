@@ -116,7 +116,8 @@ impl Offer {
             kind: Some(CodeActionKind::from(self.kind.to_owned())),
             diagnostics: self.fixes.map(|diagnostic| vec![diagnostic]),
             command: Some(command),
-            tags: client.llm_tag.then(|| vec![CodeActionTag::LLMGenerated]),
+            tags: (client.llm_tag && self.command != INSTALL)
+                .then(|| vec![CodeActionTag::LLMGenerated]),
             ..CodeAction::default()
         })
     }

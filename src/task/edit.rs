@@ -1,6 +1,6 @@
 //! An edit of one document, for the version that the editor has.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use super::{
     hunk::{self, Hunk},
@@ -27,26 +27,41 @@ pub struct Edit {
     pub compiled: bool,
     /// What a user should know of it beside that, a sentence each.
     pub notes: Vec<String>,
+    /// Space that stands in front of it.
+    pub(super) lead: String,
+    /// Whole `use` declarations that it needs in the module around it.
+    pub(super) imports: Vec<String>,
+}
+
+/// What an edit changes.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    /// Bytes of the snapshot.
+    pub(super) range: Range<usize>,
+    /// One or more whole items, without the space around them: that is the formatter's.
+    pub(super) replacement: String,
+    /// Space that is put in front of it.
+    pub(super) lead: String,
     /// Whole `use` declarations that it needs in the module around it.
     pub(super) imports: Vec<String>,
 }
 
 impl Edit {
-    /// Puts `replacement` in the place of `proposal`'s range; nothing is checked yet.
+    /// A change of one document; nothing is checked yet.
     pub(super) fn new(
         session: &Session,
         snapshot: &Snapshot,
         title: impl Into<String>,
-        (range, replacement): (std::ops::Range<usize>, String),
-        imports: Vec<String>,
+        change: Change,
         keeps: Keeps,
     ) -> Self {
         let path = snapshot.path.as_deref().unwrap_or(Path::new(""));
         let text = snapshot.text.to_string();
+        let Change { range, replacement, lead, imports } = change;
         let proposal = Proposal {
             root: root(session, path),
             file: path.to_owned(),
-            imports: inserted(&text, snapshot.language, range.start, &imports),
+            imports: inserted(&text, snapshot.language, range.start, &imports, &lead),
             text,
             range,
             replacement,
@@ -60,6 +75,7 @@ impl Edit {
             checks: String::new(),
             compiled: false,
             notes: Vec::new(),
+            lead,
             imports,
         }
     }
@@ -90,24 +106,28 @@ impl Edit {
     pub fn onto(&self, snapshot: Snapshot) -> Option<Self> {
         let text = snapshot.text.to_string();
         let range = hunk::shifted(&self.proposal.text, &text, &self.proposal.range)?;
-        let imports = inserted(&text, snapshot.language, range.start, &self.imports);
+        let at = range.start;
+        let imports = inserted(&text, snapshot.language, at, &self.imports, &self.lead);
         let proposal = Proposal { text, range, imports, ..self.proposal.clone() };
         Some(Self { proposal, snapshot, ..self.clone() })
     }
 }
 
-/// What must be added so that the module around byte `at` imports `wanted`.
+/// What must be added so that the module around byte `at` imports `wanted`, and `lead` stands there.
 fn inserted(
     text: &str,
     language: Option<&Language>,
     at: usize,
     wanted: &[String],
+    lead: &str,
 ) -> Vec<Insertion> {
-    if wanted.is_empty() {
-        return Vec::new();
+    let tree = language.filter(|_| !wanted.is_empty()).and_then(|it| parse(it, text));
+    let mut added = tree.map_or(Vec::new(), |tree| {
+        imports::merge(tree.root_node(), text, at, wanted, newline(text))
+    });
+    if !lead.is_empty() {
+        // Behind an import at the same byte.
+        added.push(Insertion { at, text: lead.to_owned() });
     }
-    language
-        .and_then(|language| parse(language, text))
-        .map(|tree| imports::merge(tree.root_node(), text, at, wanted, newline(text)))
-        .unwrap_or_default()
+    added
 }

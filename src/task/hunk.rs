@@ -27,6 +27,14 @@ pub fn hunks(proposal: &Proposal) -> Vec<Hunk> {
         text: hunk.text,
     }));
     hunks.sort_by_key(|hunk| (hunk.range.start, hunk.range.end));
+    hunks.dedup_by(|next, hunk| {
+        let touches = next.range.start == hunk.range.end;
+        if touches {
+            hunk.range.end = next.range.end;
+            hunk.text.push_str(&next.text);
+        }
+        touches
+    });
     hunks
 }
 

@@ -45,7 +45,13 @@ fn invoked() -> Json {
 
 #[tokio::test]
 async fn at_a_cursor() {
-    check(Scene::new(SUM).await, (5, 18), invoked(), expect![[""]]).await;
+    check(Scene::new(SUM).await, (5, 18), invoked(), expect![[r#"
+        refactor.rewrite.hearth: "Hearth: simplify the function `sum`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: add error handling to the function `sum`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: document the function `sum`" -> "hearth.refactor" (written by a model)
+        source.hearth: "Hearth: explain the function `sum`" -> "hearth.explain" (written by a model)
+        source.hearth: "Hearth: generate tests for the function `sum`" -> "hearth.test" (written by a model)
+    "#]]).await;
 }
 
 #[tokio::test]
@@ -56,7 +62,15 @@ async fn over_a_selection_with_a_diagnostic() {
         "diagnostics": [{ "range": range, "message": "mismatched types\nexpected `u32`" }],
         "triggerKind": 1,
     });
-    check(Scene::new(SUM).await, (7, 5), context, expect![[""]]).await;
+    check(Scene::new(SUM).await, (7, 5), context, expect![[r#"
+        quickfix.hearth: "Hearth: fix \"mismatched types\"" -> "hearth.refactor" (written by a model)
+        refactor.extract.hearth: "Hearth: extract the selection into a function" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: simplify the function `sum`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: add error handling to the function `sum`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: document the function `sum`" -> "hearth.refactor" (written by a model)
+        source.hearth: "Hearth: explain the function `sum`" -> "hearth.explain" (written by a model)
+        source.hearth: "Hearth: generate tests for the function `sum`" -> "hearth.test" (written by a model)
+    "#]]).await;
 }
 
 #[tokio::test]
@@ -67,19 +81,43 @@ async fn one_kind_alone_and_a_prompt_of_the_users_own() {
     ] } });
     scene.capabilities["experimental"]["hearthAsksInstruction"] = json!(true);
     let context = json!({ "diagnostics": [], "only": ["refactor.rewrite"] });
-    check(scene, (5, 18), context, expect![[""]]).await;
+    check(scene, (5, 18), context, expect![[r#"
+        refactor.rewrite.hearth: "Hearth: rewrite the function `sum` …" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: simplify the function `sum`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: add error handling to the function `sum`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: document the function `sum`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: make it generic" -> "hearth.refactor" (written by a model)
+    "#]]).await;
 }
 
 #[tokio::test]
 async fn a_client_that_knows_commands_alone() {
     let mut scene = Scene::new(SUM).await;
     scene.capabilities = json!({});
-    check(scene, (5, 18), invoked(), expect![[""]]).await;
+    check(
+        scene,
+        (5, 18),
+        invoked(),
+        expect![[r#"
+        command: "Hearth: simplify the function `sum`" -> "hearth.refactor"
+        command: "Hearth: add error handling to the function `sum`" -> "hearth.refactor"
+        command: "Hearth: document the function `sum`" -> "hearth.refactor"
+        command: "Hearth: explain the function `sum`" -> "hearth.explain"
+        command: "Hearth: generate tests for the function `sum`" -> "hearth.test"
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn nothing_where_there_is_no_item() {
-    check(Scene::new("//! About$0.\n\nfn f() {}\n").await, (0, 9), invoked(), expect![[""]]).await;
+    check(Scene::new("//! About$0.\n\nfn f() {}\n").await, (0, 9), invoked(), expect![[r#"
+        refactor.rewrite.hearth: "Hearth: simplify the function `f`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: add error handling to the function `f`" -> "hearth.refactor" (written by a model)
+        refactor.rewrite.hearth: "Hearth: document the function `f`" -> "hearth.refactor" (written by a model)
+        source.hearth: "Hearth: explain the function `f`" -> "hearth.explain" (written by a model)
+        source.hearth: "Hearth: generate tests for the function `f`" -> "hearth.test" (written by a model)
+    "#]]).await;
 }
 
 #[tokio::test]
@@ -103,15 +141,20 @@ async fn a_model_that_only_completes_offers_nothing_but_what_to_install() {
         "data": [{ "id": "qwen2.5-coder-0.5b-base", "object": "model", "owned_by": "llamacpp" }],
     })));
     let mut editor = scene.start().await;
-    expect![[""]].assert_eq(&listed(&editor, (5, 18), invoked()).await);
+    expect![[r#"
+        refactor.rewrite.hearth: "Hearth: install a model that follows instructions" -> "hearth.install" (written by a model)
+    "#]].assert_eq(&listed(&editor, (5, 18), invoked()).await);
     let automatic = json!({ "diagnostics": [], "triggerKind": 2 });
     assert_eq!(listed(&editor, (5, 18), automatic).await, "");
     let install =
         editor.client.send_raw("workspace/executeCommand", json!({ "command": "hearth.install" }));
     install.answer().await.expect("no error");
     let said = editor.client.received("window/showMessage").await;
-    expect![[""]].assert_eq(said["message"].as_str().expect("a text"));
+    expect!["Hearth: none of the models on this machine follows instructions (there are: qwen2.5-coder-0.5b-base); install one that does, such as qwen2.5-coder:7b in Ollama, or name one in model_routing.local.high_precision"].assert_eq(said["message"].as_str().expect("a text"));
     let pending = editor.rewrite("Use an iterator.");
-    expect![[""]].assert_eq(&editor.until_done(pending).await);
+    expect![[r#"
+        end: nothing done
+        says: Hearth: Rewrite: none of the models on this machine follows instructions (there are: qwen2.5-coder-0.5b-base); install one that does, such as qwen2.5-coder:7b in Ollama, or name one in model_routing.local.high_precision
+    "#]].assert_eq(&editor.until_done(pending).await);
     editor.close().await;
 }

@@ -91,8 +91,10 @@ pub fn at(
     let selection = trimmed(source, selection);
     let mut node = root.descendant_for_byte_range(selection.start, selection.end)?;
     loop {
-        let lead_of = owner_of_lead(node);
-        if let Some(owner) = lead_of.filter(|owner| is_target(*owner, language)) {
+        let lead_of = owner_of_lead(node).filter(|owner| {
+            is_target(*owner, language) && lead_start(*owner, source) <= node.start_byte()
+        });
+        if let Some(owner) = lead_of {
             node = owner;
         }
         if is_target(node, language) {
@@ -329,7 +331,8 @@ mod tests {
         check("use a$0;\nfn f() {}\n", expect!["none"]);
         check("fn f() {}\n$0\nfn g() {}\n", expect!["none"]);
         check("$0fn f() {}\nfn g() {}$0\n", expect!["none"]);
-        check("//! About$0.\n", expect!["none"]);
+        check("//! About$0.\n\nfn f() {}\n", expect!["none"]);
+        check("// About$0.\n\nfn f() {}\n", expect!["none"]);
         check("$0", expect!["none"]);
     }
 

@@ -11,8 +11,8 @@ use crate::{
     check::{Keeps, Rung},
     route::{Attempt, GaveUp, Mistake, Retries, Serving, Setback, retry},
     task::{
-        Edit,
         chat::{Said, Unasked},
+        edit::{Change, Edit},
         ground::{Ground, Progress, Stage, told},
         question::{Asked, Question, about},
         source::{Source, indent_at, unix},
@@ -200,9 +200,10 @@ impl Work<'_> {
             text: source.text.as_str().into(),
             ..self.request.snapshot.clone()
         };
-        let change = (target.range.clone(), replacement);
+        let lead = String::new();
+        let change = Change { range: target.range.clone(), replacement, lead, imports };
         let title = format!("{} `{}`", self.request.action.title(), target.name);
-        Edit::new(&self.ground.session, &snapshot, title, change, imports, keeps)
+        Edit::new(&self.ground.session, &snapshot, title, change, keeps)
     }
 
     fn question(&self, source: &Source, target: &Target) -> Question {

@@ -16,10 +16,13 @@ use std::{
 
 pub use subject::{Subject, public_functions};
 
-use self::{answer::Written, place::Place};
+use self::{
+    answer::Written,
+    place::{Filled, Place},
+};
 use super::{
     chat::{self, Said, Unasked},
-    edit::Edit,
+    edit::{Change, Edit},
     ground::{Ground, Outcome, Progress, Stage},
     question::{Asked, Question, about},
     refactor::imports,
@@ -226,8 +229,8 @@ impl Work<'_> {
             Ruling::Kills(mutant) => {
                 let why = format!(
                     "passed {REPEATS} times, and fails with `{}` instead of `{}`",
-                    mutant.new.trim(),
-                    mutant.old.trim()
+                    on_one_line(&mutant.new),
+                    on_one_line(&mutant.old)
                 );
                 Ok(Kept { written, why })
             }
@@ -272,12 +275,11 @@ impl Work<'_> {
     }
 
     fn edit(&self, tests: &[&Written]) -> Edit {
-        let (replacement, imports) = self.place.filled(&self.source, tests);
-        let at = self.place.at;
+        let Filled { replacement, lead, imports } = self.place.filled(&self.source, tests);
         let title = format!("Tests for `{}`", self.subject.name);
-        let change = (at..at, replacement);
+        let change = Change { range: self.place.range.clone(), replacement, lead, imports };
         let (session, snapshot) = (&self.ground.session, &self.request.snapshot);
-        Edit::new(session, snapshot, title, change, imports, Keeps::Nothing)
+        Edit::new(session, snapshot, title, change, Keeps::Nothing)
     }
 
     fn question(&self, kept: &[Kept]) -> Question {
@@ -329,6 +331,14 @@ impl Work<'_> {
                 "Answer with one `#[test]` function in one ```{language} block and nothing else."
             ),
         }
+    }
+}
+
+fn on_one_line(code: &str) -> String {
+    let line = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(40) {
+        Some((at, _)) => format!("{} …", &line[..at]),
+        None => line,
     }
 }
 

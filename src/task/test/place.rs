@@ -1,5 +1,7 @@
 //! Where tests are put: behind the last one of the module's `#[cfg(test)] mod`, or in a new one.
 
+use std::ops::Range;
+
 use tree_sitter::Node;
 
 use super::{
@@ -21,8 +23,8 @@ const SUPER: &str = "use super::*;";
 /// Where tests are put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The byte before which they stand.
-    pub at: usize,
+    /// The bytes that are replaced: none, or a module in which nothing is.
+    pub range: Range<usize>,
     /// The module's name.
     pub module: String,
     /// What the module imports, with what of its surroundings it must.
@@ -40,10 +42,19 @@ pub struct Place {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Frame {
-    /// There is a module; whether something is in it.
-    There { empty: bool, outer_indent: String },
-    /// One is to be made, with this indentation, behind other code.
-    New { outer_indent: String },
+    /// There is a module with something in it.
+    There,
+    /// A module is made, or made anew; what its braces are put behind.
+    New { head: String, outer_indent: String, lead: String },
+}
+
+/// An edit that adds tests.
+pub(super) struct Filled {
+    pub(super) replacement: String,
+    /// Space that is put in front of it.
+    pub(super) lead: String,
+    /// Whole `use` declarations that are needed there.
+    pub(super) imports: Vec<String>,
 }
 
 impl Place {
@@ -85,15 +96,23 @@ impl Place {
         }
         let samples =
             shared.chain(near.take(SAMPLES)).map(|item| source.shown(&item.range)).collect();
+        let (range, frame) = match last {
+            Some(last) => (last.end_byte()..last.end_byte(), Frame::There),
+            None => {
+                let head = text.get(module.start_byte()..body.start_byte()).unwrap_or_default();
+                let (head, lead) = (head.trim_end().to_owned(), String::new());
+                (module.byte_range(), Frame::New { head, outer_indent, lead })
+            }
+        };
         Ok(Self {
-            at: last.map_or(body.start_byte() + 1, |last| last.end_byte()),
+            range,
             module: name,
             uses,
             indent,
             taken: items.iter().map(|item| item.name.clone()).collect(),
             tests: tests.iter().map(|item| item.name.clone()).collect(),
             samples,
-            frame: Frame::There { empty: last.is_none(), outer_indent },
+            frame,
         })
     }
 
@@ -101,48 +120,50 @@ impl Place {
         let text = &source.text;
         let last = children(scope).last().copied();
         let outer_indent = last.map_or("", |last| indent_at(text, last.start_byte())).to_owned();
+        let at = last.map_or(scope.start_byte(), |last| last.end_byte());
+        let head = format!("#[cfg(test)]\n{outer_indent}mod tests");
+        let lead = format!("\n\n{outer_indent}");
         Self {
             // At the end of the module, or of the file.
-            at: last.map_or(scope.start_byte(), |last| last.end_byte()),
+            range: at..at,
             module: "tests".to_owned(),
             uses: vec![SUPER.to_owned()],
             indent: format!("{outer_indent}    "),
             taken: Vec::new(),
             tests: Vec::new(),
             samples: Vec::new(),
-            frame: Frame::New { outer_indent },
+            frame: Frame::New { head, outer_indent, lead },
         }
     }
 
-    /// What is put there for `tests`, and what must be imported beside it.
-    pub(super) fn filled(&self, source: &Source, tests: &[&Written]) -> (String, Vec<String>) {
-        let of_tests = tests.iter().flat_map(|test| test.imports.iter().cloned());
-        let wanted: Vec<String> = self.uses.iter().cloned().chain(of_tests).collect();
+    /// What is put there for `tests`.
+    pub(super) fn filled(&self, source: &Source, tests: &[&Written]) -> Filled {
         let indent = &self.indent;
         let texts: Vec<&str> = tests.iter().map(|test| test.text.as_str()).collect();
         let texts = texts.join(&format!("\n\n{indent}"));
-        let (text, imports) = match &self.frame {
-            Frame::There { empty: false, .. } => (format!("\n\n{indent}{texts}"), wanted),
-            Frame::There { empty: true, outer_indent } => {
-                // What follows is the closing brace, perhaps on this very line.
-                let open = source.text.get(self.at..).unwrap_or_default();
-                let own_line = open.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']);
-                let end = if own_line { String::new() } else { format!("\n{outer_indent}") };
-                (format!("\n{indent}{texts}{end}"), wanted)
+        let of_tests = tests.iter().flat_map(|test| test.imports.iter().cloned());
+        let wanted: Vec<String> = self.uses.iter().cloned().chain(of_tests).collect();
+        let filled = match &self.frame {
+            Frame::There => {
+                let lead = format!("\n\n{indent}");
+                Filled { replacement: texts, lead, imports: wanted }
             }
-            Frame::New { outer_indent } => {
-                let at = self.at.saturating_sub(1);
+            Frame::New { head, outer_indent, lead } => {
+                let at = self.range.start.saturating_sub(1);
                 let uses = imports::lacking(source.root(), &source.text, at, &wanted);
                 let uses = uses.iter().map(|line| format!("{indent}{line}\n")).collect::<String>();
-                let module = format!(
-                    "\n\n{outer_indent}#[cfg(test)]\n{outer_indent}mod {} {{\n{indent}{SUPER}\n{uses}\n{indent}{texts}\n{outer_indent}}}",
-                    self.module
+                let replacement = format!(
+                    "{head} {{\n{indent}{SUPER}\n{uses}\n{indent}{texts}\n{outer_indent}}}"
                 );
-                (module, Vec::new())
+                Filled { replacement, lead: lead.clone(), imports: Vec::new() }
             }
         };
-        let text = if source.newline() == "\n" { text } else { text.replace('\n', "\r\n") };
-        (text, imports)
+        if source.newline() == "\n" {
+            return filled;
+        }
+        let Filled { replacement, lead, imports } = filled;
+        let replacement = replacement.replace('\n', "\r\n");
+        Filled { replacement, lead: lead.replace('\n', "\r\n"), imports }
     }
 }
 
@@ -171,9 +192,10 @@ mod tests {
                 imports: imports.iter().map(|&it| it.to_owned()).collect(),
             };
             let tests = [test("one", &["use std::fmt;", "use super::f;"]), test("two", &[])];
-            let (text, imports) = place.filled(&source, &[&tests[0], &tests[1]]);
+            let Filled { replacement, lead, imports } =
+                place.filled(&source, &[&tests[0], &tests[1]]);
             let mut new = source.text.clone();
-            new.insert_str(place.at, &text);
+            new.replace_range(place.range.clone(), &(lead + &replacement));
             format!(
                 "tests {:?}, samples {:?}, imports {imports:?}\n{new}",
                 place.tests, place.samples
@@ -302,11 +324,14 @@ mod tests {
         check(
             "fn $0f() {}\n\n#[cfg(test)]\nmod tests {}\n",
             expect![[r#"
-                tests [], samples [], imports ["use super::*;", "use std::fmt;", "use super::f;"]
+                tests [], samples [], imports []
                 fn f() {}
 
                 #[cfg(test)]
                 mod tests {
+                    use super::*;
+                    use std::fmt;
+
                     #[test]
                     fn one() {}
 
@@ -318,11 +343,14 @@ mod tests {
         check(
             "fn $0f() {}\n\n#[cfg(test)]\nmod unit {\n}\n",
             expect![[r#"
-                tests [], samples [], imports ["use super::*;", "use std::fmt;", "use super::f;"]
+                tests [], samples [], imports []
                 fn f() {}
 
                 #[cfg(test)]
                 mod unit {
+                    use super::*;
+                    use std::fmt;
+
                     #[test]
                     fn one() {}
 
