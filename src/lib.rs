@@ -3,7 +3,7 @@
 //! # The way of a keystroke
 //!
 //! ```text
-//! editor ──► server ──► handlers ──► task::complete ──► route ──► context ──► model ──► socket
+//! editor ──► server ──► handlers ──► task::complete ──► route ──► context ──► model ──► socket | engine
 //!              │           │              │           who, window,   │
 //!           lsp types   session         check          tokenizer   syntax
 //! ```
@@ -26,7 +26,7 @@
 //! | [`egress`] | what may leave this machine, and why not | wire formats, who asks |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
-//! | [`engine`] | tensors: runs a GGUF in this process; no provider asks it yet | everything else |
+//! | [`engine`] | tensors: runs a GGUF in this process | everything else |
 //! | [`config`] | settings | everything above |
 //!
 //! Imports run downwards: cli, server → handlers → task → route, check → context → model → egress →
@@ -42,8 +42,8 @@
 //!    the read loop. (`tests/server.rs`, order over 10,000 edits.)
 //! 3. A cloud provider's call takes a [`egress::Permit`], and [`egress`] alone makes one.
 //!    (`tests/permit.rs`.)
-//! 4. Text that may go to a cloud is made of pieces that know where they come from.
-//!    (`tests/egress.rs`.)
+//! 4. Text that may go to a cloud is made of pieces that know where they come from; nothing excluded
+//!    and no secret is in it, and it is written down before it leaves. (`tests/egress.rs`.)
 //! 5. A task never names a provider; the choice carries its reason. (`tests/house.rs`,
 //!    `tests/routing.rs`.)
 //! 6. A prompt can only be built through a [`model::Budget`]; it can't overflow. (The constructor is

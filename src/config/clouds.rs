@@ -63,15 +63,21 @@ impl Clouds {
             (Auto::Auto, None) => return Err(lacks("endpoint")),
         };
         let price = |price: Auto<Dollars>| price.set().map(|dollars| dollars.get());
+        let kind = settings.kind.set().copied().unwrap_or_else(|| CloudKind::of(&endpoint));
+        // The usual key goes to the service that it is for, and to no other host.
+        let own: Option<Url> = kind.usual_endpoint().parse().ok();
+        let usual = own.is_some_and(|own| own.origin() == endpoint.origin());
+        let variable = match settings.api_key {
+            Auto::Set(KeyReference(variable)) => Some(variable),
+            Auto::Auto if usual => Some(kind.usual_variable().to_owned()),
+            Auto::Auto => None,
+        };
         Ok(Cloud {
             name: name.to_owned(),
-            kind: settings.kind.set().copied().unwrap_or_else(|| CloudKind::of(&endpoint)),
+            kind,
             endpoint,
             model: settings.model.set().cloned().ok_or_else(|| lacks("model"))?,
-            key: KeySource {
-                variable: settings.api_key.set().map(|reference| reference.0.clone()),
-                command: settings.api_key_command,
-            },
+            key: KeySource { variable, command: settings.api_key_command },
             price: price(settings.input_price).zip(price(settings.output_price)),
         })
     }
@@ -121,7 +127,16 @@ impl CloudKind {
 
     fn of(endpoint: &Url) -> Self {
         let host = endpoint.host_str().unwrap_or_default();
-        if host.ends_with("anthropic.com") { Self::Anthropic } else { Self::OpenAi }
+        let anthropic = host == "anthropic.com" || host.ends_with(".anthropic.com");
+        if anthropic { Self::Anthropic } else { Self::OpenAi }
+    }
+
+    /// Where the services' own tools look for a key.
+    const fn usual_variable(self) -> &'static str {
+        match self {
+            Self::Anthropic => "ANTHROPIC_API_KEY",
+            Self::OpenAi => "OPENAI_API_KEY",
+        }
     }
 
     const fn usual_endpoint(self) -> &'static str {

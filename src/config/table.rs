@@ -72,7 +72,7 @@ settings! {
     /// All settings, resolved.
     Settings in ROWS;
     /// URL of the model server to use, or `"auto"`: whatever answers at the usual ports of this
-    /// machine. Hearth sends code to loopback addresses only.
+    /// machine. It has to be at a loopback address; others go into `router.private_endpoints`.
     "router.local_endpoint" Machine local_endpoint: Auto<url::Url> = Auto::Auto;
     /// A team's own OpenAI-compatible servers (vLLM, SGLang, llama-server): base URLs. Of those that
     /// are well, the one with the least in flight is asked. How far a URL reaches is decided by the
@@ -91,8 +91,10 @@ settings! {
     /// private file to a cloud. Where it is `false`, the user may send one up for one run
     /// (`--cloud`), and each such request is asked about.
     "router.thresholds.privacy_enforced" Machine privacy_enforced: bool = true;
-    /// Which kind of server answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and
-    /// every other server with `/v1/completions`), or `"auto"`.
+    /// Who answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and every other server
+    /// with `/v1/completions`), or `"built-in"`, the model in this process (`hearth model` says
+    /// which). `"auto"`: a running server with a model that fills in the middle, else the model in
+    /// this process, unless `router.local_endpoint` says where to look.
     "local.provider" Machine provider: Auto<ProviderSetting> = Auto::Auto;
     /// How long the server keeps the model in memory after its last use (Ollama): a duration such as
     /// `"30m"`, or `"-1"` for always.
@@ -142,6 +144,8 @@ settings! {
     /// `.gitignore`, from the workspace's root. Files that look like a place for keys, and those that
     /// `.gitignore` or `.hearthignore` name, never are.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Whether every task is private: nothing is sent anywhere but to models on this machine.
+    "privacy.local_only" Machine local_only: bool = false;
     /// Files of which nothing leaves this machine, in the same notation: a task with a piece of one
     /// of them is private as a whole.
     "privacy.private" Machine privacy_private: Vec<String> = Vec::new();
@@ -160,8 +164,9 @@ settings! {
     /// the service's own, where `kind` is given. Also as `router.cloud_endpoint`, which sets the cloud
     /// named `default`.
     "endpoint" Machine endpoint: Auto<url::Url> = Auto::Auto;
-    /// Where the key is: only a reference to the environment, such as `"${ANTHROPIC_API_KEY}"`. Also
-    /// as `router.cloud_api_key`.
+    /// Where the key is: only a reference to the environment, such as `"${ANTHROPIC_API_KEY}"`.
+    /// `"auto"`: at the service's own endpoint that variable or `OPENAI_API_KEY`, elsewhere none.
+    /// Also as `router.cloud_api_key`.
     "api_key" Machine api_key: Auto<KeyReference> = Auto::Auto;
     /// Or a command that prints the key, asked when `api_key` leads to none.
     "api_key_command" Machine api_key_command: Vec<String> = Vec::new();

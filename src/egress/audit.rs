@@ -65,7 +65,6 @@ pub struct Entry {
 /// What is to be written down.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
-    pub(super) workspace: &'a Path,
     pub(super) destination: &'a str,
     pub(super) model: &'a str,
     /// `None` where the request was refused before it was weighed.
@@ -85,6 +84,11 @@ pub enum Damage {
     Inserted { line: u64 },
     #[error("the log ends after line {lines}; it had {expected}")]
     Truncated { lines: u64, expected: u64 },
+    /// By a crash, or by whoever cut the end off. The next entry brings it back.
+    #[error(
+        "line {line} was not written to its end; its record is whole, and the next request completes it"
+    )]
+    Unfinished { line: u64 },
     #[error("line {line} was added by something else than Hearth")]
     Added { line: u64 },
     #[error("the record of the last line ({}) is missing or unreadable", path.display())]
@@ -116,14 +120,14 @@ impl Log {
     }
 
     /// Writes one line and waits for the disk.
-    pub(super) fn append(&self, request: &Request<'_>) -> io::Result<()> {
+    pub(super) fn append(&self, workspace: &Path, request: &Request<'_>) -> io::Result<()> {
         private_file::folder(&self.folder)?;
         let mut log = private_file::open(&self.path())?;
         log.lock()?;
         let last = self.settle(&mut log)?;
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
         let manifest = request.manifest;
-        let path = request.workspace.as_os_str().as_encoded_bytes();
+        let path = workspace.as_os_str().as_encoded_bytes();
         let entry = Entry {
             n: last.as_ref().map_or(0, |entry| entry.n) + 1,
             time: u64::try_from(time.as_millis()).map_err(io::Error::other)?,
@@ -168,7 +172,9 @@ impl Log {
         if head.is_empty() {
             return if length == 0 { Ok(None) } else { Err(damaged()) };
         }
-        let (entry, _) = parse(head.trim_end_matches('\n')).ok_or_else(damaged)?;
+        let (entry, true) = parse(head.trim_end_matches('\n')).ok_or_else(damaged)? else {
+            return Err(damaged());
+        };
         if tail.ends_with(head.as_bytes()) {
             return Ok(Some(entry));
         }
@@ -176,8 +182,8 @@ impl Log {
         let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let (lines, torn) = tail.split_at(whole);
         let before = lines.strip_suffix(b"\n").map_or(GENESIS.to_owned(), |lines| {
-            let start = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let line = std::str::from_utf8(&lines[start..]).unwrap_or_default();
+            let line = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line = std::str::from_utf8(line).unwrap_or_default();
             parse(line).map(|(entry, _)| entry.hash).unwrap_or_default()
         });
         if before != entry.previous || !head.as_bytes().starts_with(torn) {
@@ -231,16 +237,25 @@ fn check(log: &[u8], head: Option<&[u8]>) -> Result<u64, Option<Damage>> {
     let mut previous = GENESIS.to_owned();
     let mut lines = 0;
     let mut last: &[u8] = b"";
+    let head = head.filter(|head| !head.is_empty());
     let head_entry = head.and_then(|head| {
         let line = std::str::from_utf8(head).ok()?.strip_suffix('\n')?;
-        parse(line).filter(|(entry, sound)| *sound && entry.n > 0)
+        parse(line).filter(|(entry, sound)| *sound && entry.n > 0).map(|(entry, _)| entry)
     });
-    let expected = head_entry.as_ref().map(|(entry, _)| entry.n);
+    let expected = head_entry.as_ref().map(|entry| entry.n);
+    // Whether what follows is the beginning of the last line, and nothing else is missing.
+    let unfinished = |lines: u64, previous: &str, torn: &[u8]| {
+        head_entry.as_ref().is_some_and(|entry| entry.n == lines + 1 && entry.previous == previous)
+            && head.is_some_and(|head| head.starts_with(torn))
+    };
     for line in log.split_inclusive(|byte| *byte == b'\n') {
         let number = lines + 1;
         let changed = || Some(Damage::Changed { line: number });
         let Some(text) = line.strip_suffix(b"\n") else {
             return Err(match expected {
+                Some(_) if unfinished(lines, &previous, line) => {
+                    Some(Damage::Unfinished { line: number })
+                }
                 Some(expected) if expected >= number => Some(Damage::Truncated { lines, expected }),
                 _ => changed(),
             });
@@ -266,6 +281,9 @@ fn check(log: &[u8], head: Option<&[u8]>) -> Result<u64, Option<Damage>> {
     match (expected, head) {
         (None, None) if lines == 0 => Ok(0),
         (None, _) => Err(None),
+        (Some(_), _) if unfinished(lines, &previous, b"") => {
+            Err(Some(Damage::Unfinished { line: lines + 1 }))
+        }
         (Some(expected), _) if lines < expected => Err(Some(Damage::Truncated { lines, expected })),
         (Some(_), Some(head)) if head == last => Ok(lines),
         (Some(_), _) => Err(Some(Damage::Changed { line: lines })),

@@ -73,11 +73,16 @@ impl Decisions {
         Ok(folder)
     }
 
-    /// Whether the nearest decision at or above `folder` trusts it. No decision is no trust.
-    pub fn trusts(&self, folder: &Path) -> io::Result<bool> {
+    /// What the nearest decision at or above `folder` says; `None` where there is none.
+    pub fn trusted(&self, folder: &Path) -> io::Result<Option<bool>> {
         let folder = fs::canonicalize(folder)?;
         let stored = self.read()?;
-        Ok(folder.ancestors().find_map(|above| stored.trust.get(above)).copied().unwrap_or(false))
+        Ok(folder.ancestors().find_map(|above| stored.trust.get(above)).copied())
+    }
+
+    /// Every folder that was decided on, and whether it is trusted.
+    pub fn folders(&self) -> io::Result<BTreeMap<PathBuf, bool>> {
+        Ok(self.read()?.trust)
     }
 
     /// What was decided for this workspace and host; `None` where the user has to be asked.

@@ -27,6 +27,8 @@ pub struct Manifest {
     pub files: Vec<FilePart>,
     /// What stays at home, and why.
     pub withheld: Vec<Withheld>,
+    /// Whether the task or one of its files is private; the user has to be asked then.
+    pub private: bool,
     /// Secrets replaced by placeholders, by the rule that found them.
     pub redactions: BTreeMap<String, usize>,
     /// Of all text in the permit. The request's framing in JSON and its escapes come on top.
@@ -47,6 +49,40 @@ impl Manifest {
     }
 }
 
+/// How many files a question names.
+const NAMED: usize = 3;
+
+impl Manifest {
+    /// What a dialog asks: the whole in a few sentences.
+    pub fn question(&self) -> String {
+        let mut names: Vec<&str> = self.files.iter().map(|part| part.path.as_str()).collect();
+        names.dedup();
+        let more = names.len().saturating_sub(NAMED);
+        names.truncate(NAMED);
+        let mut files = names.join(", ");
+        if more > 0 {
+            files.push_str(&format!(" and {more} more"));
+        }
+        let from = if files.is_empty() { String::new() } else { format!(" with parts of {files}") };
+        let private = if self.private {
+            " They are private by your own settings."
+        } else {
+            Default::default()
+        };
+        let secrets: usize = self.redactions.values().sum();
+        let secrets = match secrets {
+            0 => String::new(),
+            1 => " 1 secret is replaced by a placeholder.".to_owned(),
+            count => format!(" {count} secrets are replaced by placeholders."),
+        };
+        let cost = self.cost.map(|cost| format!(" At most ${cost:.4}.")).unwrap_or_default();
+        format!(
+            "May {} tokens{from} be sent to {} ({})?{private}{secrets}{cost}",
+            self.tokens, self.destination, self.model
+        )
+    }
+}
+
 impl fmt::Display for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "to {} ({})", self.destination, self.model)?;
@@ -60,6 +96,9 @@ impl fmt::Display for Manifest {
                 ", at most {} tokens out; the price is not known",
                 self.max_output_tokens
             )?,
+        }
+        if self.private {
+            writeln!(f, "  PRIVATE by your own settings")?;
         }
         for part in &self.files {
             writeln!(f, "  {}:{}-{}", part.path, part.first, part.last)?;

@@ -6,7 +6,10 @@
 use serde_json::Value as Json;
 use url::Url;
 
-use super::{Destination, Manifest, Refusal, Restorer, Role, Tool, ToolCall};
+use super::{
+    Border, Destination, Manifest, Refusal, Restorer, Role, Tool, ToolCall,
+    audit::{self, Decision},
+};
 
 /// A part of a turn, cleared.
 #[derive(Clone, PartialEq)]
@@ -26,6 +29,7 @@ pub struct ClearedTurn {
 /// The one thing a cloud provider sends from. Good for one request and for sending the same bytes
 /// again to the same host after a 429 or a dropped connection.
 pub struct Permit {
+    pub(super) border: Border,
     pub(super) destination: Destination,
     pub(super) system: String,
     pub(super) turns: Vec<ClearedTurn>,
@@ -64,17 +68,28 @@ impl Permit {
         &self.destination
     }
 
-    /// Fails unless `url` has the destination's scheme, host and port. A provider asks before it
-    /// connects; redirects it follows none.
+    /// Fails unless `url` has the destination's scheme, host and port; the refusal is in the audit
+    /// log then. A provider asks before it connects, and before it follows a redirect.
     pub fn check(&self, url: &Url) -> Result<(), Refusal> {
         if self.destination.covers(url) {
-            Ok(())
-        } else {
-            Err(Refusal::OtherHost {
-                permitted: self.destination.host(),
-                asked: url.origin().ascii_serialization(),
-            })
+            return Ok(());
         }
+        let refusal = Refusal::OtherHost {
+            permitted: self.destination.host(),
+            asked: url.origin().ascii_serialization(),
+        };
+        self.record(Decision::Refused, refusal.word())?;
+        Err(refusal)
+    }
+
+    pub(super) fn record(&self, decision: Decision, reason: &str) -> Result<(), Refusal> {
+        self.border.record(&audit::Request {
+            destination: &self.manifest.destination,
+            model: &self.manifest.model,
+            manifest: Some(&self.manifest),
+            decision,
+            reason,
+        })
     }
 
     pub fn model(&self) -> &str {

@@ -28,7 +28,8 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Writes a whole file so that a reader finds the old or the new one. The caller holds a lock.
+/// Writes a whole file so that a reader finds the old or the new one, also after a loss of power. The
+/// caller holds a lock.
 pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     match fs::remove_file(&beside) {
@@ -38,5 +39,11 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = open(&beside)?;
     file.write_all(contents)?;
     file.sync_data()?;
-    fs::rename(&beside, path)
+    fs::rename(&beside, path)?;
+    // The new name is on the disk when its folder is.
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }

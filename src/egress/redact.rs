@@ -1,17 +1,23 @@
 //! Secrets out, placeholders in; and back again in the answer.
 //!
-//! A placeholder is the same for the same secret as long as the [`Border`](super::Border) lives, so
-//! a conversation stays consistent and a prompt cache stays warm. It tells nothing of the secret:
-//! it is a keyed hash, and the key never leaves the process.
+//! A placeholder is the same for the same secret as long as the process lives, so a conversation
+//! stays consistent and a prompt cache stays warm. It tells nothing of the secret: it is a keyed
+//! hash, and the key never leaves the process.
+//!
+//! What was once found is a secret wherever it stands: an answer that was restored comes back as a
+//! turn of the conversation, where no rule would see what its words mean.
 
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
     ops::Range,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use serde_json::Value as Json;
+
+use super::secrets;
 
 /// An identifier, so that a model takes it for a name and leaves it whole.
 const MARK: &str = "HEARTH_SECRET_";
@@ -21,53 +27,107 @@ const DIGITS: usize = 12;
 
 const LENGTH: usize = MARK.len() + DIGITS;
 
-/// Replaces the secrets of one request.
-#[derive(Clone)]
+/// A secret of fewer bytes is replaced where a rule finds it, not wherever its letters stand.
+const SHORTEST_KNOWN: usize = 8;
+
+/// A line of a secret of several lines, as of a key in PEM, is a secret of its own from this length
+/// on, in bytes. The last line of a key can be shorter: it tells as little as it has letters.
+const SHORTEST_LINE: usize = 12;
+
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// Ranges of a text, each with the rule that found it.
+pub(super) type Found = Vec<(Range<usize>, &'static str)>;
+
+/// The secrets of a conversation, and what stands in their place.
+#[derive(Clone, Default)]
 pub(super) struct Redactor {
-    key: RandomState,
     secrets: HashMap<String, Box<str>>,
+    /// Secrets that are looked for everywhere, with the rule that found them first.
+    known: BTreeMap<Box<str>, &'static str>,
+    /// Finds what is known; built anew when more is.
+    search: Option<Search>,
     counts: BTreeMap<String, usize>,
 }
 
+#[derive(Clone)]
+struct Search {
+    secrets: AhoCorasick,
+    kinds: Arc<[&'static str]>,
+}
+
 impl Redactor {
-    /// Redactors with the same `key` give a secret the same placeholder.
-    pub(super) fn new(key: &RandomState) -> Self {
-        Self { key: key.clone(), secrets: HashMap::new(), counts: BTreeMap::new() }
+    /// Takes note of the secrets that were found in a text.
+    pub(super) fn learn(&mut self, text: &str, found: &Found) {
+        let secrets =
+            found.iter().filter_map(|(range, kind)| Some((text.get(range.clone())?, *kind)));
+        for (secret, kind) in secrets {
+            let lines = secret
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
+            let several = secret.contains('\n');
+            for part in [secret].into_iter().chain(lines.filter(|_| several)) {
+                if part.len() >= SHORTEST_KNOWN && !self.known.contains_key(part) {
+                    self.known.insert(part.into(), kind);
+                    self.search = None;
+                }
+            }
+        }
     }
 
-    /// `text` with each of `ranges` replaced. These are in order, apart, and on characters of the
-    /// text; one that is not makes the whole text a secret.
-    pub(super) fn redact(&mut self, text: &str, ranges: &[(Range<usize>, &str)]) -> String {
+    /// `text` without the secrets that were found in it and without any that is known.
+    pub(super) fn redact(&mut self, text: &str, found: &Found) -> String {
+        let mut all = found.clone();
+        all.extend(self.occurrences(text));
         let mut redacted = String::with_capacity(text.len());
         let mut end = 0;
-        for (range, kind) in ranges {
-            let (Some(before), Some(secret)) =
-                (text.get(end..range.start), text.get(range.clone()))
-            else {
-                *self.counts.entry((*kind).to_owned()).or_default() += 1;
-                return self.placeholder(text);
-            };
-            redacted.push_str(before);
-            redacted.push_str(&self.placeholder(secret));
-            *self.counts.entry((*kind).to_owned()).or_default() += 1;
+        for (range, kind) in secrets::merge(text, all) {
+            *self.counts.entry(kind.to_owned()).or_default() += 1;
+            redacted.push_str(&text[end..range.start]);
             end = range.end;
+            redacted.push_str(&self.placeholder(&text[range]));
         }
         redacted.push_str(&text[end..]);
         redacted
     }
 
-    /// How many secrets were replaced, by the rule that found them.
+    /// How many secrets were replaced since [`begin`](Self::begin), by the rule that found them.
     pub(super) fn counts(&self) -> &BTreeMap<String, usize> {
         &self.counts
+    }
+
+    /// Begins another request of the same conversation.
+    pub(super) fn begin(&mut self) {
+        self.counts.clear();
     }
 
     pub(super) fn restorer(&self) -> Restorer {
         Restorer { secrets: Arc::new(self.secrets.clone()), held: String::new() }
     }
 
+    fn occurrences(&mut self, text: &str) -> Found {
+        if self.known.is_empty() {
+            return Vec::new();
+        }
+        if self.search.is_none() {
+            let patterns = self.known.keys().map(|secret| secret.as_bytes());
+            let search =
+                AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+            let kinds = self.known.values().copied().collect();
+            self.search = search.ok().map(|secrets| Search { secrets, kinds });
+        }
+        let Some(search) = &self.search else {
+            // Gigabytes of secrets: nothing can be told from them.
+            return vec![(0..text.len(), "unsearchable")];
+        };
+        let matches = search.secrets.find_iter(text);
+        matches.map(|found| (found.range(), search.kinds[found.pattern().as_usize()])).collect()
+    }
+
     fn placeholder(&mut self, secret: &str) -> String {
         for salt in 0_u32.. {
-            let hash = self.key.hash_one((secret, salt)) & ((1 << (4 * DIGITS)) - 1);
+            let hash = KEY.hash_one((secret, salt)) & ((1 << (4 * DIGITS)) - 1);
             let name = format!("{MARK}{hash:0width$x}", width = DIGITS);
             match self.secrets.get(&name) {
                 Some(known) if **known != *secret => {}

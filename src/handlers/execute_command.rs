@@ -10,9 +10,9 @@ use tower_lsp::{
     jsonrpc::{self, Error},
 };
 
-use super::{Hearth, Reply, refactor};
+use super::{Hearth, Reply, refactor, trust};
 use crate::{
-    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR, TEST},
+    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR, TEST, TRUST},
     route::Role,
 };
 
@@ -33,6 +33,7 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
             hearth.screen.say(MessageType::Info, message);
             return future::ready(Ok(None)).boxed();
         }
+        TRUST => return trust::trust(hearth),
         REFACTOR => read(first).and_then(|arguments| refactor::change(hearth, arguments, token)),
         TEST => read(first).and_then(|place| refactor::test(hearth, &place, token)),
         EXPLAIN => read(first).and_then(|place| refactor::explain(hearth, &place, token)),

@@ -1,14 +1,16 @@
 //! What all handlers share.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
-use super::{CurrentSettings, consent::Consent, progress::Running, show::Screen};
+use super::{
+    CurrentSettings, EditorUser, WorkspaceTrust, consent::Consent, progress::Running, show::Screen,
+};
 use crate::{
     check::{Checker, Limits},
     config::{Layers, Toolchains},
@@ -24,6 +26,7 @@ pub struct Hearth {
     pub session: Arc<Session>,
     pub outbox: Outbox,
     pub settings: Arc<CurrentSettings>,
+    pub trust: WorkspaceTrust,
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
     /// Work that a user can cancel.
@@ -49,6 +52,7 @@ impl Hearth {
         session: Arc<Session>,
         layers: Layers,
         cache: &Path,
+        state: Option<PathBuf>,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
@@ -62,6 +66,7 @@ impl Hearth {
                 Toolchains::of_environment(),
                 Limits::default(),
             )),
+            trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,
@@ -95,7 +100,10 @@ impl Hearth {
         match model::Client::new() {
             Ok(client) => {
                 let desk = Arc::new(Desk::open(client, self.settings.subscribe()));
-                keep(&self.telling_status, super::status::tell(&desk, self.outbox.clone()));
+                keep(
+                    &self.telling_status,
+                    super::status::tell(&desk, self.settings.subscribe(), self.outbox.clone()),
+                );
                 // The framework refuses a second `initialize`.
                 let _ = self.desk.set(desk);
             }

@@ -20,7 +20,7 @@ use crate::{
     config::Layer,
     lsp::{
         ClientCaps, convert,
-        ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR, TEST},
+        ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR, TEST, TRUST},
     },
     session::task::OwnedTask,
 };
@@ -42,7 +42,8 @@ impl LanguageServer for Hearth {
         }
         let roots = roots(&params);
         self.session.change_roots(|all| *all = roots);
-        if let Some(options) = params.initialization_options {
+        if let Some(mut options) = params.initialization_options {
+            self.trust.take_option(&mut options);
             self.settings.set(Layer::EditorStart, options);
         }
         self.open_desk();
@@ -120,7 +121,7 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
         })),
         code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ACCEPTED, REFACTOR, TEST, EXPLAIN, INSTALL].map(str::to_owned).to_vec(),
+            commands: [ACCEPTED, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL].map(str::to_owned).to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
             ..ExecuteCommandOptions::default()
         }),

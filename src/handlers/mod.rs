@@ -22,6 +22,8 @@ pub mod progress;
 mod refactor;
 mod show;
 mod status;
+pub mod trust;
+mod user;
 pub mod workspace;
 
 use futures::future::BoxFuture;
@@ -29,6 +31,8 @@ use tower_lsp::jsonrpc;
 
 pub use current_settings::CurrentSettings;
 pub use hearth::Hearth;
+pub use trust::WorkspaceTrust;
+pub use user::EditorUser;
 
 /// The answer to a request, still to be worked out.
 pub type Reply<R> = BoxFuture<'static, jsonrpc::Result<R>>;

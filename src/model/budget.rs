@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 use super::{Segment, TokenCounter, Usage, count::Basis};
 
 /// The begin-of-text token that servers put in front.
@@ -17,7 +19,7 @@ const CHAT_FRAME: usize = 64;
 /// Room for one prompt.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    left: usize,
+    window: usize,
     output: usize,
     counter: TokenCounter,
 }
@@ -32,12 +34,12 @@ impl Budget {
         counter: TokenCounter,
     ) -> Self {
         let window = context.map_or(ceiling, |context| context.min(ceiling));
-        Self { left: window.saturating_sub(output + BEGIN), output, counter }
+        Self { window, output, counter }
     }
 
     /// Tokens that still fit.
     pub fn left(&self) -> usize {
-        self.left
+        self.window.saturating_sub(self.output + BEGIN)
     }
 
     /// Tokens of `text` as this budget counts them.
@@ -75,10 +77,11 @@ impl Budget {
             }
         }
         let tokens = basis.exact + self.counter.scaled(basis.estimate);
-        if tokens > self.left {
-            return Err(Overflow { tokens, left: self.left });
+        // Not against what is left, which is nothing also where not even the answer has room.
+        if tokens + self.output + BEGIN > self.window {
+            return Err(Overflow { tokens, left: self.left() });
         }
-        Ok(Prompt { segments, form, tokens, basis, output: self.output })
+        Ok(Prompt { segments, form, tokens, basis, output: self.output, schema: None })
     }
 }
 
@@ -107,9 +110,23 @@ pub struct Prompt {
     tokens: usize,
     basis: Basis,
     output: usize,
+    schema: Option<Arc<Json>>,
 }
 
 impl Prompt {
+    /// The answer has to be JSON that follows this JSON Schema; servers that can are made to hold the
+    /// model to it.
+    #[must_use]
+    pub fn answered_in(mut self, schema: Arc<Json>) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// JSON Schema of the answer, where it has one.
+    pub fn schema(&self) -> Option<&Json> {
+        self.schema.as_deref()
+    }
+
     /// The prompt's pieces; of a chat, those of the user's message.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
@@ -162,7 +179,7 @@ mod tests {
     use crate::model::Stop;
 
     fn usage(prompt_tokens: Option<usize>) -> Usage {
-        Usage { prompt_tokens, cached_tokens: None, output_tokens: None, stop: Stop::Complete }
+        Usage { prompt_tokens, ..Usage::unknown(Stop::Complete) }
     }
 
     #[test]

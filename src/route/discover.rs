@@ -5,11 +5,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use url::{Host, Url};
 
 use super::roles::{Role, Roles, Wanted};
-use crate::model::{Kind, ModelError, ModelFacts, Provider, Sighting};
+use crate::{
+    config::PrivateHost,
+    model::{Kind, ModelError, ModelFacts, Provider, Sighting, Tier},
+};
 
 /// Where model servers listen unless told otherwise: Ollama, LM Studio, llama-server (its default,
 /// its default of earlier years, and the one in llama.vim's manual), vLLM.
@@ -27,6 +30,9 @@ pub struct Search {
     pub kinds: Vec<Kind>,
     /// What the user configured by name.
     pub wanted: Wanted,
+    /// The farthest tier that is looked at, and what counts as the private network.
+    pub farthest: Tier,
+    pub private_hosts: Vec<PrivateHost>,
     /// How long one server may take to say what it is.
     pub timeout: Duration,
     /// How often a server that answered before and is now silent is asked again.
@@ -36,6 +42,9 @@ pub struct Search {
     pub fills: fn(&ModelFacts) -> bool,
     /// Whether a model follows instructions.
     pub follows: fn(&ModelFacts) -> bool,
+    /// The model in this process, where it may answer. A server's comes first if it is capable:
+    /// fills in the middle, and is not known to be smaller.
+    pub built_in: Option<Arc<dyn Provider>>,
 }
 
 /// One place and what was found there.
@@ -69,7 +78,7 @@ impl Serving {
     pub fn same_load(&self, other: &Self) -> bool {
         self.provider.endpoint() == other.provider.endpoint()
             && self.provider.kind() == other.provider.kind()
-            && self.model.name == other.model.name
+            && (&self.model.name, &self.model.file) == (&other.model.name, &other.model.file)
             && (self.model.context == other.model.context
                 || self.model.context.is_none()
                 || other.model.context.is_none())
@@ -84,6 +93,8 @@ pub struct Discovery {
     /// Those for everything else.
     pub roles: Roles,
     pub seen: Vec<Seen>,
+    /// What the model in this process is, or why it cannot answer; `None` where it may not.
+    pub built_in: Option<Result<Sighting, ModelError>>,
 }
 
 impl Search {
@@ -98,11 +109,14 @@ impl Search {
             places: USUAL_PORTS.into_iter().filter_map(place).collect(),
             kinds: vec![Kind::Ollama, Kind::LlamaServer, Kind::OpenAi],
             wanted: Wanted::default(),
+            farthest: Tier::ThisMachine,
+            private_hosts: Vec::new(),
             timeout: Duration::from_secs(2),
             retries: 2,
             connect,
             fills,
             follows,
+            built_in: None,
         }
     }
 
@@ -122,16 +136,21 @@ impl Search {
                 _ => self.look(place, known.and_then(|seen| seen.provider.clone())).await,
             }
         });
-        let seen = join_all(looks).await;
-        let roles = Roles {
-            default: self.choose(Role::Default, &seen),
-            high_precision: self.choose(Role::HighPrecision, &seen),
+        let own = async {
+            match &self.built_in {
+                Some(provider) => Some(provider.look().await),
+                None => None,
+            }
         };
-        Discovery { choice: self.choose(Role::Completion, &seen), roles, seen }
+        let (seen, built_in) = join(join_all(looks), own).await;
+        let choose = |role| self.choose(role, &seen, built_in.as_ref());
+        let roles =
+            Roles { default: choose(Role::Default), high_precision: choose(Role::HighPrecision) };
+        Discovery { choice: choose(Role::Completion), roles, seen, built_in }
     }
 
     async fn look(&self, place: &Url, known: Option<Arc<dyn Provider>>) -> Seen {
-        if !is_loopback(place) {
+        if !self.may_reach(place).await {
             let outcome = Err(ModelError::NotLocal { endpoint: place.to_string() });
             return Seen { place: place.clone(), provider: None, outcome };
         }
@@ -146,6 +165,13 @@ impl Search {
         let outcome = Err(ModelError::Unreachable { endpoint: place.to_string(), detail });
         // Still known: when it answers again, it is most likely the same server.
         Seen { place: place.clone(), provider: known, outcome }
+    }
+
+    /// Whether a place is as near as is looked. A name that cannot be resolved (in time) is a place
+    /// where nobody answers, and says so when it is asked.
+    async fn may_reach(&self, place: &Url) -> bool {
+        let tier = tokio::time::timeout(self.timeout, Tier::of(place, &self.private_hosts)).await;
+        tier.ok().flatten().is_none_or(|tier| tier <= self.farthest)
     }
 
     /// Tries one wire format after the other; the first whose questions the server answers is it.
@@ -191,7 +217,8 @@ impl fmt::Debug for Search {
     }
 }
 
-fn is_loopback(place: &Url) -> bool {
+/// Whether a URL leads to this machine by what it says, whatever names resolve to.
+pub(super) fn is_loopback(place: &Url) -> bool {
     match place.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -206,5 +233,6 @@ pub(super) fn name(kind: Kind) -> &'static str {
         Kind::Ollama => "Ollama",
         Kind::LlamaServer => "llama-server",
         Kind::OpenAi => "the OpenAI-compatible server",
+        Kind::BuiltIn => "the built-in engine",
     }
 }

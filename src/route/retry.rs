@@ -6,6 +6,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::config::Settings;
+
 /// How often, and how much colder each time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retries {
@@ -23,6 +25,18 @@ impl Default for Retries {
     /// The defaults of `validation.*`. The first temperature leaves room for three reductions.
     fn default() -> Self {
         Self { max: 3, temperature: 0.3, reduction: 0.1, patience: Duration::from_mins(1) }
+    }
+}
+
+impl From<&Settings> for Retries {
+    /// As `validation.*` say.
+    fn from(settings: &Settings) -> Self {
+        let usual = Self::default();
+        Self {
+            max: settings.max_retries.size(),
+            reduction: settings.temperature_reduction.get(),
+            ..usual
+        }
     }
 }
 
@@ -137,7 +151,7 @@ const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, collections::VecDeque};
+    use std::{cell::RefCell, collections::VecDeque, fmt::Write as _};
 
     use expect_test::{Expect, expect};
     use tokio::time::Instant;
@@ -160,8 +174,9 @@ mod tests {
         let began = Instant::now();
         let ask = |attempt: Attempt| {
             let told = attempt.mistake.map(|it| format!(", told that '{}' {}", it.answer, it.why));
-            *log.borrow_mut() += &format!(
-                "{} s: try {} at {:.1}{}\n",
+            let _ = writeln!(
+                log.borrow_mut(),
+                "{} s: try {} at {:.1}{}",
                 began.elapsed().as_secs(),
                 attempt.number,
                 attempt.temperature,

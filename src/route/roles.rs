@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::discover::{Search, Seen, Serving, name};
-use crate::model::{ModelError, ModelFacts, Provider};
+use crate::model::{Kind, ModelError, ModelFacts, Provider, Sighting};
 
 /// What a model is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -69,7 +69,7 @@ impl Roles {
 
 /// With fewer bits a weight, models lose what instructions and strict output need: the tables of
 /// perplexity in llama.cpp's `quantize` README bend upwards under 4.
-const FEWEST_BITS: u32 = 4;
+pub(super) const FEWEST_BITS: u32 = 4;
 
 /// What a model that follows instructions is best sized at on this machine, in parameters: the size
 /// from which small models hold a format (7 to 8 billion).
@@ -79,27 +79,46 @@ const USEFUL: f64 = 7.6e9;
 const QUICK: f64 = 3e9;
 
 impl Search {
-    /// The best model for `role` of all that were seen, or why none will do.
-    pub fn choose(&self, role: Role, seen: &[Seen]) -> Result<Serving, String> {
+    /// The best model for `role` of all that were seen and of the one in this process, `own`, or why
+    /// none will do.
+    pub fn choose(
+        &self,
+        role: Role,
+        seen: &[Seen],
+        own: Option<&Result<Sighting, ModelError>>,
+    ) -> Result<Serving, String> {
         let servers = seen
             .iter()
             .filter_map(|seen| Some((seen.provider.as_ref()?, seen.outcome.as_ref().ok()?)));
-        let offers = servers.flat_map(|(provider, sighting)| {
-            sighting.models.iter().map(move |model| (provider, sighting, model))
-        });
+        // It completes, and follows no instructions.
+        let own = self.built_in.as_ref().zip(own).filter(|_| role == Role::Completion);
+        let box_model = own.and_then(|(_, look)| look.as_ref().ok()?.models.first());
+        let offers = servers
+            .chain(own.and_then(|(provider, look)| Some((provider, look.as_ref().ok()?))))
+            .flat_map(|(provider, sighting)| {
+                sighting.models.iter().map(move |model| (provider, sighting, model))
+            });
         let best = offers
             .filter(|(_, _, model)| !model.relayed && self.will_do(role, model))
             // Of equals the first is taken: the order of places is one of preference.
-            .min_by_key(|(_, _, model)| self.rank(role, model));
-        match best {
-            Some((provider, sighting, model)) => Ok(Serving {
-                provider: Arc::clone(provider),
-                model: model.clone(),
-                slots: sighting.slots,
-                why: self.why(role, provider.as_ref(), model),
-            }),
-            None => Err(self.why_none(role, seen)),
-        }
+            .min_by_key(|(_, _, model)| self.rank(role, model, box_model));
+        let Some((provider, sighting, model)) = best else {
+            let why_none = || self.why_none(role, seen);
+            return Err(match own.and_then(|(_, look)| look.as_ref().err()) {
+                Some(error) if seen.is_empty() => error.to_string(),
+                Some(error) => format!("{}; {error}", why_none()),
+                None => why_none(),
+            });
+        };
+        Ok(Serving {
+            provider: Arc::clone(provider),
+            model: model.clone(),
+            slots: sighting.slots,
+            why: match provider.kind() {
+                Kind::BuiltIn => self.why_built_in(seen, model),
+                _ => self.why(role, provider.as_ref(), model),
+            },
+        })
     }
 
     /// A model that was named will do whatever it can; one that was not must be able to.
@@ -111,8 +130,23 @@ impl Search {
     }
 
     /// Smaller is better.
-    fn rank(&self, role: Role, model: &ModelFacts) -> impl Ord + use<> {
-        let able = role != Role::Completion || (self.fills)(model);
+    fn rank(
+        &self,
+        role: Role,
+        model: &ModelFacts,
+        built_in: Option<&ModelFacts>,
+    ) -> impl Ord + use<> {
+        let class = match role {
+            Role::Completion if model.card.is_some() => {
+                if (self.fills)(model) {
+                    1
+                } else {
+                    3
+                }
+            }
+            Role::Completion if !self.capable(model, built_in) => 2,
+            _ => 0,
+        };
         let coarse = role != Role::Completion && bits(model).is_some_and(|it| it < FEWEST_BITS);
         let as_wanted = self.wanted.quantization.as_ref().is_none_or(|wanted| {
             model.quantization.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(wanted))
@@ -124,7 +158,33 @@ impl Search {
         };
         let precise = (role == Role::HighPrecision).then(|| Reverse(bits(model)));
         let unloaded = model.loaded != Some(true);
-        (!able, coarse, !as_wanted, unloaded, size.unwrap_or(u64::MAX), precise)
+        (class, coarse, !as_wanted, unloaded, size.unwrap_or(u64::MAX), precise)
+    }
+
+    /// Whether a server's model is worth more than the one in this process.
+    fn capable(&self, model: &ModelFacts, built_in: Option<&ModelFacts>) -> bool {
+        let own = built_in.and_then(|built_in| built_in.parameters);
+        let smaller = model.parameters.zip(own).is_some_and(|(theirs, own)| theirs < own);
+        (self.fills)(model) && !smaller
+    }
+
+    fn why_built_in(&self, seen: &[Seen], model: &ModelFacts) -> String {
+        let servers: Vec<_> = seen
+            .iter()
+            .filter_map(|seen| Some((&seen.place, seen.outcome.as_ref().ok()?)))
+            .map(|(place, sighting)| format!("{} at {place}", name(sighting.kind)))
+            .collect();
+        let reason = match &*servers {
+            _ if seen.is_empty() => "as configured".to_owned(),
+            [] => "as no model server answers on this machine".to_owned(),
+            servers => format!("as {} has no more capable model for code", servers.join(", ")),
+        };
+        let fills = if (self.fills)(model) {
+            "it fills in the middle"
+        } else {
+            "it continues text, as it was not trained to fill in the middle"
+        };
+        format!("{} in this process (built-in), {reason}: {fills}", model.name)
     }
 
     fn why(&self, role: Role, provider: &dyn Provider, model: &ModelFacts) -> String {
@@ -189,7 +249,9 @@ impl Search {
             let server = name(sighting.kind);
             return match names(true) {
                 names if names.is_empty() => {
-                    format!("{server} at {place} has no model; download a code model into it")
+                    format!(
+                        "{server} at {place} has no model that writes text; download a code model into it"
+                    )
                 }
                 names => format!(
                     "{server} at {place} only relays its models ({names}) to another machine; download a code model into it"

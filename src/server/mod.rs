@@ -36,6 +36,9 @@ pub struct Options {
     /// Where copies of workspaces are compiled and pages are kept that the editor shows; else
     /// [`crate::config::cache_or_temporary_folder`].
     pub cache: Option<PathBuf>,
+    /// The folder that keeps the user's decisions and the audit log; without one, nothing is sent to
+    /// a cloud, and no folder is trusted but by the editor.
+    pub state: Option<PathBuf>,
 }
 
 /// How a connection ended.

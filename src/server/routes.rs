@@ -19,7 +19,7 @@ use crate::{
     config,
     handlers::{
         Hearth, Reply, code_action, code_lens, completion, documents, execute_command,
-        inline_completion, progress, workspace,
+        inline_completion, progress, trust, workspace,
     },
 };
 
@@ -31,7 +31,7 @@ pub(super) fn service(
     let gone = connection.gone.clone();
     let cache = options.cache.unwrap_or_else(config::cache_or_temporary_folder);
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, options.session, options.layers, &cache, gone)
+        Hearth::new(client, options.session, options.layers, &cache, options.state, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)
@@ -41,6 +41,7 @@ pub(super) fn service(
     .sync("window/workDoneProgress/cancel", progress::cancel)
     .interactive("textDocument/codeAction", code_action::code_action)
     .interactive("textDocument/codeLens", code_lens::code_lens)
+    .sync("hearth/didChangeTrust", trust::did_change_trust)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
     .interactive("workspace/executeCommand", execute_command::execute_command)

@@ -12,7 +12,7 @@ pub mod refactor;
 pub mod source;
 pub mod test;
 
-pub use complete::{Answer, complete};
+pub use complete::{Answer, Audience, complete, unasked};
 pub use desk::{Desk, Report};
 pub use edit::Edit;
 pub use explain::explain;

@@ -57,7 +57,7 @@ fn line_of<'t>(text: &'t [u8], range: &Range<usize>) -> &'t [u8] {
 
 /// In order, those that overlap made one, on characters. A rule that knows the issuer gives its name
 /// before one that does not.
-fn merge(
+pub(super) fn merge(
     text: &str,
     mut found: Vec<(Range<usize>, &'static str)>,
 ) -> Vec<(Range<usize>, &'static str)> {

@@ -179,12 +179,14 @@ fn compile(pattern: &str) -> Regex {
 /// - a secret may be ended by any mark, not by quotes, space and semicolon alone (`f(token)`,
 ///   `?key=…&`), but for the generic rule, which would take calls for secrets;
 /// - where quotes may stand, they may be escaped (JSON in a string);
+/// - a text's end may be any line's;
 /// - a brace that counts nothing is a brace.
 fn translate(id: &str, pattern: &str) -> String {
     let end = if id == GENERIC { r#"(?:[\x60'"\s;]|\\[nrt"']|$)"# } else { r"(?:[^A-Za-z0-9]|$)" };
     let pattern = pattern.replace(GO_END, end);
     let pattern = pattern.replace(r#"[\s'"]{0,3}"#, r#"[\s'"\\]{0,4}"#);
-    braces(&pattern.replace(r#"[\x60'"\s=]{0,5}"#, r#"[\x60'"\s=\\]{0,6}"#))
+    let pattern = pattern.replace(r#"[\x60'"\s=]{0,5}"#, r#"[\x60'"\s=\\]{0,6}"#);
+    format!("(?m){}", braces(&pattern))
 }
 
 /// Escapes the braces that Go takes for themselves and Rust for a count.
