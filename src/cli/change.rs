@@ -3,7 +3,7 @@
 //! stdout gets a diff that held and nothing else, so that it can be piped into `git apply`.
 
 use std::{
-    io::{IsTerminal as _, Write as _},
+    io::{BufReader, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -12,10 +12,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
-use super::{complete::open, place::Line};
+use super::{complete::open, place::Line, terminal::Terminal};
 use crate::{
     check::{Answer, Checker, Limits, Rights, Trust},
     config::{self, RunTests, Settings, Toolchains},
+    egress::{self, Decisions, Nobody, User},
     model::Client,
     session::{Document, Session},
     task::{
@@ -84,9 +85,10 @@ fn run(
     let document = Arc::new(open(&place.file)?);
     let file = document.path().context("a file has a path")?.to_owned();
     let root = root_of(&file);
-    let rights = rights(&root, &settings)?;
-    let outcome =
-        super::runtime()?.block_on(outcome(&place, work, settings, &document, root, rights));
+    let outcome = super::runtime()?.block_on(async {
+        let rights = rights(&root, &settings).await?;
+        outcome(&place, work, settings, &document, root, rights).await
+    });
     let edit = match outcome? {
         Outcome::Held(edit) => edit,
         Outcome::Refused(why) => anyhow::bail!("{why}"),
@@ -171,36 +173,28 @@ fn root_of(file: &Path) -> PathBuf {
     repository.map(Path::to_owned).or(here).unwrap_or_else(|| own.to_owned())
 }
 
-/// Asks on the terminal what the settings leave open; without one, nothing is allowed that they do
-/// not allow.
-fn rights(root: &Path, settings: &Settings) -> anyhow::Result<Rights> {
-    let ask = |question: String| -> anyhow::Result<bool> {
-        if !std::io::stdin().is_terminal() {
-            return Ok(false);
-        }
-        write!(std::io::stderr(), "{question} [y/N] ")?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-    };
-    let shown = root.display();
-    let trusted = match settings.check_trust {
-        RunTests::Always => true,
-        RunTests::Never => false,
-        RunTests::Ask => {
-            settings.check_compile
-                && ask(format!("Compile a copy of {shown}, which runs its build scripts?"))?
-        }
-    };
-    let trust = if trusted { Trust::Trusted } else { Trust::Untrusted };
-    let open = trusted && settings.check_compile && settings.check_run_tests == RunTests::Ask;
+/// Asks on the terminal what is not decided; without one, nothing is allowed that was not.
+async fn rights(root: &Path, settings: &Settings) -> anyhow::Result<Rights> {
+    let terminal = Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr());
+    let there = std::io::stdin().is_terminal();
+    let user: &dyn User = if there { &terminal } else { &Nobody };
+    let decisions = Decisions::new(&super::state_folder()?);
+    let trusted = settings.check_compile
+        && egress::Trust::Stored
+            .ask(&decisions, root, user)
+            .await
+            .context("cannot read which folders are trusted")?;
+    let open = trusted && there && settings.check_run_tests == RunTests::Ask;
+    let question =
+        "May its tests, and tests that the model writes, be run in a copy of the folder?";
     let answer = match open {
-        false => Answer::NotAsked,
-        true if ask(format!("Run its tests, and what the model writes, in that copy?"))? => {
-            Answer::Yes
-        }
+        true if terminal.agrees(question) => Answer::Yes,
         true => Answer::No,
+        false => Answer::NotAsked,
     };
+    // Where nothing is compiled, there is nothing to be trusted with.
+    let trusted = trusted || !settings.check_compile;
+    let trust = if trusted { Trust::Trusted } else { Trust::Untrusted };
     Ok(Rights::of(trust, settings, answer))
 }
 

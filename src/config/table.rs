@@ -119,10 +119,6 @@ settings! {
     /// Instructions of your own, each a code action: a list of tables with a `title` and an
     /// `instruction`.
     "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();
-    /// Whether the folders that you open are trusted, so that what is in them may be compiled: `"ask"`
-    /// once a folder, `"always"` or `"never"`. A question on the screen is answered for as long as
-    /// the editor runs.
-    "check.trust" Machine check_trust: RunTests = RunTests::Ask;
     /// Whether an edit that a model wrote is compiled before it is shown, in workspaces that you
     /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace.
     "check.compile" Machine check_compile: bool = true;

@@ -121,7 +121,9 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
         })),
         code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ACCEPTED, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL].map(str::to_owned).to_vec(),
+            commands: [ACCEPTED, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL]
+                .map(str::to_owned)
+                .to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
             ..ExecuteCommandOptions::default()
         }),

@@ -9,7 +9,7 @@ use tower_lsp::{
 };
 
 use super::{
-    Hearth, Reply,
+    Hearth, Reply, WorkspaceTrust,
     apply_edit::{self, Applied},
     consent::Consent,
     progress::{Progress, Running},
@@ -143,6 +143,7 @@ struct Job {
     client: ClientCaps,
     outbox: Outbox,
     running: Running,
+    trust: WorkspaceTrust,
     consent: Consent,
     screen: Screen,
     token: Option<ProgressToken>,
@@ -165,6 +166,7 @@ impl Job {
             client: hearth.client(),
             outbox: hearth.outbox.clone(),
             running: hearth.running.clone(),
+            trust: hearth.trust.clone(),
             consent: hearth.consent.clone(),
             screen: hearth.screen.clone(),
             token,
@@ -235,7 +237,8 @@ impl Job {
     async fn rights(&self) -> Rights {
         let path = self.work.document().path();
         let root = path.map(|path| source::root(&self.session, path)).unwrap_or_default();
-        self.consent.rights(&root, &self.settings, &self.outbox).await
+        let user = self.trust.user();
+        self.consent.rights(&root, &self.settings, &self.trust, user).await
     }
 
     fn ground(&self, rights: Rights) -> Ground {

@@ -60,7 +60,7 @@ pub(super) async fn ask(
     let mut context = match serving.provider.kind() {
         // Loaded with what each request asks for.
         Kind::Ollama => Some(num_ctx),
-        Kind::LlamaServer | Kind::OpenAi => serving.model.context,
+        Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => serving.model.context,
     };
     let counter = desk.counter(serving);
     let (prompt, mut events) = loop {

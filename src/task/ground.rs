@@ -88,11 +88,7 @@ const ROUNDS: usize = 3;
 impl Ground {
     /// How often a wrong answer is asked for again.
     pub(super) fn retries(&self) -> Retries {
-        Retries {
-            max: self.settings.max_retries.size(),
-            reduction: self.settings.temperature_reduction.get(),
-            ..Retries::default()
-        }
+        Retries::from(&*self.settings)
     }
 
     pub(super) async fn climb(&self, edit: &Edit, progress: Progress<'_>) -> Report {

@@ -3,51 +3,64 @@
 use expect_test::expect;
 use serde_json::json;
 
-use crate::{editor::Scene, hold::SUM};
+use crate::{
+    editor::{Editor, Scene},
+    hold::SUM,
+    support::client::Asked,
+};
 
 const GOOD: &str = "```rust\npub fn sum(all: &[u32]) -> u32 {\n    all.iter().sum()\n}\n```";
 const BETTER: &str =
     "```rust\npub fn sum(all: &[u32]) -> u32 {\n    all.iter().copied().sum()\n}\n```";
 
-#[tokio::test]
-async fn the_answer_holds_for_the_folder() {
+/// Everything is left open.
+async fn undecided() -> Editor {
     let mut scene = Scene::new(SUM).await;
     scene.settings = json!({});
-    let mut editor = scene.start().await;
-    let pending = editor.rewrite("Use an iterator.");
+    scene.start().await
+}
+
+/// The next question, and its buttons.
+async fn question(editor: &Editor) -> (Asked, String) {
     let asked = editor.client.asked().await;
+    assert_eq!(asked.method, "window/showMessageRequest");
     let root = editor.tree.root.display().to_string();
-    let question = asked.params["message"].as_str().expect("a question").replace(&root, "ROOT");
-    expect!["Hearth checks what a model wrote before you get it, in a copy of ROOT. Compiling it runs the build scripts and macros of this folder. Do you trust it?"].assert_eq(&question);
-    expect![[r#"[{"title":"Compile and run tests"},{"title":"Compile only"},{"title":"No"}]"#]]
-        .assert_eq(&asked.params["actions"].to_string());
-    editor.client.answer(&asked, &json!({ "title": "No" }));
+    let text = asked.params["message"].as_str().expect("a question").replace(&root, "ROOT");
+    let titles: Vec<_> = asked.params["actions"]
+        .as_array()
+        .expect("buttons")
+        .iter()
+        .map(|it| &it["title"])
+        .collect();
+    let shown = format!("{text}\n{titles:?}");
+    (asked, shown)
+}
+
+#[tokio::test]
+async fn each_answer_holds() {
+    let mut editor = undecided().await;
+    let pending = editor.rewrite("Use an iterator.");
+    let (asked, shown) = question(&editor).await;
+    expect![[""]].assert_eq(&shown);
+    editor.client.answer(&asked, &json!({ "title": "Trust this folder" }));
+    let (asked, shown) = question(&editor).await;
+    expect![[""]].assert_eq(&shown);
+    editor.client.answer(&asked, &json!({ "title": "Only compile" }));
     editor.model_says(GOOD).await;
-    expect![[r#"
-        edit of version Some(0) "Hearth: Rewrite `sum`: parsed, formatted; not compiled (this workspace is not trusted)":
-        4:4-8:9 "all.iter().sum()" (to be confirmed)
-        end: parsed, formatted; not compiled (this workspace is not trusted)
-    "#]].assert_eq(&editor.until_done(pending).await);
-    // Not asked again.
+    expect![[""]].assert_eq(&editor.until_done(pending).await);
+    // Nothing is asked again.
     let pending = editor.rewrite("Copy them.");
     editor.model_says(BETTER).await;
-    expect![[r#"
-        edit of version Some(1) "Hearth: Rewrite `sum`: parsed, formatted; not compiled (this workspace is not trusted)":
-        4:15-4:15 "copied()." (to be confirmed)
-        end: parsed, formatted; not compiled (this workspace is not trusted)
-    "#]].assert_eq(&editor.until_done(pending).await);
+    expect![[""]].assert_eq(&editor.until_done(pending).await);
     editor.close().await;
 }
 
 #[tokio::test]
 async fn a_dismissed_question_allows_nothing_and_comes_again() {
-    let mut scene = Scene::new(SUM).await;
-    scene.settings = json!({});
-    let mut editor = scene.start().await;
+    let mut editor = undecided().await;
     for answer in [GOOD, BETTER] {
         let pending = editor.rewrite("Use an iterator.");
-        let asked = editor.client.asked().await;
-        assert_eq!(asked.method, "window/showMessageRequest");
+        let (asked, _) = question(&editor).await;
         editor.client.answer(&asked, &json!(null));
         editor.model_says(answer).await;
         let seen = editor.until_done(pending).await;
@@ -57,19 +70,12 @@ async fn a_dismissed_question_allows_nothing_and_comes_again() {
 }
 
 #[tokio::test]
-async fn a_workspace_cannot_allow_itself() {
-    let mut scene = Scene::new(SUM).await;
-    scene.settings = json!({ "check": { "run_tests": "never" } });
-    let mut editor = scene.start().await;
-    let config = json!({ "settings": { "hearth": { "check": { "trust": "always" } } } });
-    editor.client.notify_raw("workspace/didChangeConfiguration", config);
-    editor.client.take("window/showMessage");
+async fn cancelled_while_the_question_is_open() {
+    let mut editor = undecided().await;
     let pending = editor.rewrite("Use an iterator.");
-    let asked = editor.client.asked().await;
-    expect![[r#"[{"title":"Compile only"},{"title":"No"}]"#]]
-        .assert_eq(&asked.params["actions"].to_string());
-    editor.client.answer(&asked, &json!({ "title": "No" }));
-    editor.model_says(GOOD).await;
-    editor.until_done(pending).await;
+    let (_, _) = question(&editor).await;
+    editor.client.cancel(&pending);
+    assert_eq!(pending.answer().await.expect_err("cancelled").code, -32_800);
+    editor.ended().await;
     editor.close().await;
 }

@@ -117,7 +117,7 @@ impl Scene {
             file: "src/lib.rs",
             text,
             others: Vec::new(),
-            settings: json!({ "check": { "trust": "never" } }),
+            settings: json!({ "workspaceTrust": false }),
             capabilities: capable(),
             model: FakeModel::llama_server().await,
         }
@@ -125,7 +125,7 @@ impl Scene {
 
     /// Everything may be compiled and run.
     pub async fn trusted(text: &'static str) -> Self {
-        let settings = json!({ "check": { "trust": "always", "run_tests": "always" } });
+        let settings = json!({ "workspaceTrust": true, "check": { "run_tests": "always" } });
         Self { settings, ..Self::new(text).await }
     }
 
@@ -153,6 +153,7 @@ impl Scene {
             capabilities: self.capabilities,
             options: hearth::server::Options {
                 cache: Some(tree.cache.clone()),
+                state: Some(tree.cache.join("state")),
                 ..hearth::server::Options::default()
             },
             ..Setup::default()
