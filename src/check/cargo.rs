@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Failure, Skip,
+    manifest::Package,
     process::{End, Ran},
     workshop::{Purpose, Texts, Workshop},
 };
@@ -18,8 +19,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) struct Build {
     pub(super) cargo: PathBuf,
-    /// The package's folder in the user's tree.
-    pub(super) package: PathBuf,
+    pub(super) package: Package,
     /// A subcommand and its arguments.
     pub(super) arguments: Vec<&'static str>,
     pub(super) more: Vec<OsString>,
@@ -40,16 +40,29 @@ pub(super) enum Built {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Artifact {
     filenames: Vec<PathBuf>,
+    profile: Profile,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+impl Artifact {
+    /// Whether this is a harness with tests in it, not what the tests are linked to.
+    pub(super) const fn is_harness(&self) -> bool {
+        self.profile.test
+    }
 }
 
 /// A line of Cargo's output that matters here.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
+#[serde(tag = "reason")]
 enum Message {
-    CompilerMessage {
-        message: Diagnostic,
-    },
-    CompilerArtifact(Artifact),
+    #[serde(rename = "compiler-message")]
+    Told { message: Diagnostic },
+    #[serde(rename = "compiler-artifact")]
+    Made(Artifact),
     #[serde(other)]
     Other,
 }
@@ -94,8 +107,8 @@ impl Said {
         let mut said = Self { errors: Vec::new(), artifacts: Vec::new() };
         for line in stdout.lines() {
             match serde_json::from_str(line) {
-                Ok(Message::CompilerArtifact(artifact)) => said.artifacts.push(artifact),
-                Ok(Message::CompilerMessage { message }) if message.level.starts_with("error") => {
+                Ok(Message::Made(artifact)) => said.artifacts.push(artifact),
+                Ok(Message::Told { message }) if message.level.starts_with("error") => {
                     // "aborting due to 2 previous errors" comes without a place.
                     let summary =
                         message.spans.is_empty() && message.message.starts_with("aborting due to");
@@ -180,11 +193,14 @@ impl Build {
     }
 
     pub(super) async fn run(&self, workshop: &Workshop) -> Result<Ran, Skip> {
-        let arguments = self.arguments.iter().map(OsString::from).chain(self.more.iter().cloned());
-        let time = workshop.limits().compile;
-        let ran = workshop
-            .run(&self.cargo, arguments.collect(), &self.package, Purpose::Build, time)
-            .await?;
+        let mut arguments: Vec<OsString> = self.arguments.iter().map(OsString::from).collect();
+        let copy = workshop.mirrored(&self.package.folder);
+        if let Some(package) = self.package.specification(&copy) {
+            arguments.extend(["--package".into(), package.into()]);
+        }
+        arguments.extend(self.more.iter().cloned());
+        let (folder, time) = (&self.package.folder, workshop.limits().compile);
+        let ran = workshop.run(&self.cargo, arguments, folder, Purpose::Build, time).await?;
         match ran.end {
             End::TimedOut => {
                 Err(Skip::ToolFailed(format!("cargo took longer than {} seconds", time.as_secs())))
@@ -204,17 +220,21 @@ pub(super) fn first_error(stderr: &str) -> String {
 
 /// Whether one of the artifacts was compiled from this file of the copy. Cargo notes the sources of
 /// each beside it; paths in there may be relative to any folder above the file.
-pub(super) fn compiled_from(artifacts: &[Artifact], target: &Path, file: &Path) -> bool {
-    let notes = artifacts.iter().flat_map(|artifact| &artifact.filenames).filter_map(|path| {
-        let stem = path.file_stem()?.to_str()?;
-        let name = stem.strip_prefix("lib").unwrap_or(stem);
-        let folder = path.parent().filter(|folder| folder.starts_with(target))?;
-        [name, stem]
-            .into_iter()
-            .find_map(|name| std::fs::read_to_string(folder.join(format!("{name}.d"))).ok())
-    });
+pub(super) fn compiled_from<'a>(
+    artifacts: impl IntoIterator<Item = &'a Artifact>,
+    target: &Path,
+    file: &Path,
+) -> bool {
+    let mut notes =
+        artifacts.into_iter().flat_map(|artifact| &artifact.filenames).filter_map(|path| {
+            let stem = path.file_stem()?.to_str()?;
+            let name = stem.strip_prefix("lib").unwrap_or(stem);
+            let folder = path.parent().filter(|folder| folder.starts_with(target))?;
+            [name, stem]
+                .into_iter()
+                .find_map(|name| std::fs::read_to_string(folder.join(format!("{name}.d"))).ok())
+        });
     let escaped = file.to_string_lossy().replace(' ', "\\ ");
-    let mut notes = notes;
     notes.any(|note| {
         note.lines().filter_map(|line| line.strip_suffix(':')).any(|source| {
             let source = source.trim_start_matches("./");

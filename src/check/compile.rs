@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Checker, Failure, MayCompile, Proposal, Skip, Verdict,
-    cargo::{Build, Built, compiled_from},
+    cargo::{Artifact, Build, Built, compiled_from},
+    condition,
     harness::Harness,
     ladder::Turn,
     manifest::Crates,
-    shape,
+    process::End,
     toolchain::Row,
     workshop::Texts,
 };
@@ -63,46 +64,65 @@ impl Checker {
 }
 
 impl Compilation {
-    /// The rung of the compiler.
-    pub(super) async fn compiles(&self, proposal: &Proposal) -> Verdict {
+    /// The rung of the compiler, and by what it was climbed where that is not one.
+    pub(super) async fn compiles(&self, proposal: &Proposal) -> (Option<&'static str>, Verdict) {
         match &self.means {
             Means::Row(row) => {
                 let at = (proposal.file.as_path(), proposal.root.as_path());
-                match row.compare(&self.workshop, at, &self.edited, &self.unedited).await {
-                    Ok(Ok(())) => Verdict::Held,
-                    Ok(Err(failure)) => Verdict::Failed(failure),
-                    Err(skip) => Verdict::Skipped(skip),
-                }
+                row.compare(&self.workshop, at, &self.edited, &self.unedited).await
             }
             Means::Cargo { cargo, crates } => {
-                // What is compiled for tests alone is not looked at otherwise.
-                let ways: &[&[&str]] = if shape::is_test_code(proposal) {
-                    &[&["--tests"], &["--all-targets"]]
-                } else {
-                    &[&[], &["--all-targets"]]
-                };
-                for way in ways {
-                    let mut arguments = vec!["check", "--message-format=json"];
-                    arguments.extend(*way);
-                    let build = Build {
-                        cargo: cargo.clone(),
-                        package: crates.package.clone(),
-                        arguments,
-                        more: Vec::new(),
-                    };
-                    match build.compare(&self.workshop, &self.edited, &self.unedited).await {
-                        Built::Worse(failure) => return Verdict::Failed(failure),
-                        Built::Unclear(skip) => return Verdict::Skipped(skip),
-                        Built::Clean(artifacts) => {
-                            let file = self.workshop.mirrored(&proposal.file);
-                            if compiled_from(&artifacts, &self.workshop.target(), &file) {
-                                return Verdict::Held;
-                            }
-                        }
-                    }
-                }
-                Verdict::Skipped(Skip::NotCompiled)
+                (None, self.compiles_by_cargo(proposal, cargo, crates).await)
             }
+        }
+    }
+
+    async fn compiles_by_cargo(
+        &self,
+        proposal: &Proposal,
+        cargo: &Path,
+        crates: &Crates,
+    ) -> Verdict {
+        // What is compiled for tests alone is not looked at otherwise.
+        let first = if condition::is_test_code(proposal) { "--tests" } else { "" };
+        let mut missed = Skip::NotCompiled;
+        for way in [first, "--all-targets"] {
+            let mut arguments = vec!["check", "--message-format=json"];
+            arguments.extend(Some(way).filter(|way| !way.is_empty()));
+            let (cargo, package) = (cargo.to_path_buf(), crates.package.clone());
+            let build = Build { cargo, package, arguments, more: Vec::new() };
+            match build.compare(&self.workshop, &self.edited, &self.unedited).await {
+                Built::Worse(failure) => return Verdict::Failed(failure),
+                Built::Unclear(skip) => return Verdict::Skipped(skip),
+                Built::Clean(artifacts) => match self.seen(proposal, &build, &artifacts).await {
+                    Ok(()) => return Verdict::Held,
+                    Err(skip) => missed = skip,
+                },
+            }
+        }
+        Verdict::Skipped(missed)
+    }
+
+    /// Whether a build without errors had the edited item in it: its file, and where conditions stand
+    /// around the item, what stands beside it.
+    async fn seen(
+        &self,
+        proposal: &Proposal,
+        build: &Build,
+        artifacts: &[Artifact],
+    ) -> Result<(), Skip> {
+        let copies = self.workshop.copies(&proposal.file);
+        let target = self.workshop.target();
+        if !copies.iter().any(|copy| compiled_from(artifacts, &target, copy)) {
+            return Err(Skip::NotCompiled);
+        }
+        let Some(probed) = condition::with_error_beside(proposal) else { return Ok(()) };
+        let mut texts = self.edited.clone();
+        texts.insert(proposal.file.clone(), probed);
+        self.workshop.sync(&texts).await?;
+        match build.run(&self.workshop).await?.end {
+            End::Success => Err(Skip::LeftOut),
+            _ => Ok(()),
         }
     }
 
@@ -116,16 +136,33 @@ impl Compilation {
     }
 
     async fn try_tests(&self, file: &Path) -> Result<Result<(), Failure>, Skip> {
-        let harness = self.harness(file).await?;
-        harness.compare(&self.workshop, &self.edited, &self.unedited).await
+        match self.harness(file).await? {
+            Ok(harness) => harness.compare(&self.workshop, &self.unedited).await,
+            Err(failure) => Ok(Err(failure)),
+        }
     }
 
-    /// The harness for a file's tests, with the edit in place.
-    pub(super) async fn harness(&self, file: &Path) -> Result<Harness, Skip> {
+    /// The harness that has a file's tests, built with the edit in it; or what is wrong with the edit.
+    pub(super) async fn harness(&self, file: &Path) -> Result<Result<Harness, Failure>, Skip> {
         let Means::Cargo { cargo, crates } = &self.means else {
             return Err(Skip::NoTool("test harness for this language"));
         };
-        self.workshop.sync(&self.edited).await?;
-        Harness::of(&self.workshop, cargo, &crates.package, file).await
+        let workshop = &*self.workshop;
+        workshop.sync(&self.edited).await?;
+        let copies = workshop.copies(file);
+        for harness in Harness::candidates(workshop, cargo, &crates.package, file).await? {
+            match harness.build(workshop, &self.edited, &self.unedited).await {
+                Built::Clean(artifacts) => {
+                    let built = || artifacts.iter().filter(|artifact| artifact.is_harness());
+                    let target = workshop.target();
+                    if copies.iter().any(|copy| compiled_from(built(), &target, copy)) {
+                        return Ok(Ok(harness));
+                    }
+                }
+                Built::Worse(failure) => return Ok(Err(failure)),
+                Built::Unclear(skip) => return Err(skip),
+            }
+        }
+        Err(Skip::NotCompiled)
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{
     Failure, Skip,
     cargo::{Build, Built, first_error},
+    manifest,
     process::{End, Ran},
     workshop::{Purpose, Texts, Workshop},
 };
@@ -20,7 +21,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Harness {
     cargo: PathBuf,
-    package: PathBuf,
+    package: manifest::Package,
     /// `--lib`, or `--bin NAME` and the like.
     target: Vec<OsString>,
     /// The file's module: `a::b`, empty for the target's root.
@@ -33,6 +34,8 @@ pub(super) struct Tested {
     pub(super) end: End,
     pub(super) passed: usize,
     pub(super) failed: Vec<String>,
+    /// The process ended in the midst of it: by a signal, a stack overflow, an exit.
+    pub(super) aborted: bool,
     /// What failed tests said, paths as the user knows them.
     pub(super) said: String,
 }
@@ -80,33 +83,38 @@ impl Target {
 }
 
 impl Harness {
-    /// The harness for a file. The copy must be in step.
-    pub(super) async fn of(
+    /// The harnesses that may have this file's tests, the likeliest first: by where things are, a
+    /// module may be the library's or a program's. The copy must be in step.
+    pub(super) async fn candidates(
         workshop: &Workshop,
         cargo: &Path,
-        package: &Path,
+        package: &manifest::Package,
         file: &Path,
-    ) -> Result<Self, Skip> {
+    ) -> Result<Vec<Self>, Skip> {
         let arguments = ["metadata", "--no-deps", "--format-version", "1"].map(OsString::from);
         let time = workshop.limits().compile;
-        let ran = workshop.run(cargo, arguments.into(), package, Purpose::Build, time).await?;
+        let folder = &package.folder;
+        let ran = workshop.run(cargo, arguments.into(), folder, Purpose::Build, time).await?;
         let metadata: Metadata = serde_json::from_str(&ran.stdout)
             .map_err(|_| Skip::ToolFailed(first_error(&workshop.relative(&ran.stderr))))?;
-        let manifest = workshop.mirrored(&package.join("Cargo.toml"));
+        let manifest = workshop.mirrored(&folder.join("Cargo.toml"));
         let targets = metadata
             .packages
             .into_iter()
             .filter(|package| package.manifest_path == manifest)
             .flat_map(|package| package.targets);
         let file = workshop.mirrored(file);
+        let mut found: Vec<(String, Vec<OsString>)> =
+            targets.filter_map(|target| Some((target.module(&file)?, target.flags()?))).collect();
         // The target that starts closest to the file; of several the library.
-        let best = targets
-            .filter_map(|target| Some((target.module(&file)?, target.flags()?)))
-            .min_by_key(|(module, flags)| {
-                (module.split("::").filter(|name| !name.is_empty()).count(), flags.len())
-            });
-        let (module, target) = best.ok_or(Skip::NotCompiled)?;
-        Ok(Self { cargo: cargo.to_path_buf(), package: package.to_path_buf(), target, module })
+        found.sort_by_key(|(module, flags)| {
+            (module.split("::").filter(|name| !name.is_empty()).count(), flags.len())
+        });
+        let harness = |(module, target)| {
+            let (cargo, package) = (cargo.to_path_buf(), package.clone());
+            Self { cargo, package, target, module }
+        };
+        Ok(found.into_iter().map(harness).collect())
     }
 
     /// Builds the tests with `edited`, and where that fails with `unedited`.
@@ -141,10 +149,21 @@ impl Harness {
         time: Duration,
     ) -> Result<Ran, Skip> {
         let mut all: Vec<OsString> = vec!["test".into(), "--quiet".into()];
-        all.extend(self.target.iter().cloned());
+        all.extend(self.selection(workshop));
         all.push("--".into());
         all.extend(arguments.iter().map(OsString::from));
-        workshop.run(&self.cargo, all, &self.package, Purpose::Run, time).await
+        workshop.run(&self.cargo, all, &self.package.folder, Purpose::Run, time).await
+    }
+
+    /// How Cargo is told of this target and no other.
+    pub(super) fn selection(&self, workshop: &Workshop) -> Vec<OsString> {
+        let package = self.package.specification(&workshop.mirrored(&self.package.folder));
+        let package = package.into_iter().flat_map(|name| ["--package".into(), name.into()]);
+        package.chain(self.target.iter().cloned()).collect()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.package.folder
     }
 
     /// The names of all tests of the target. They must be built.
@@ -203,12 +222,12 @@ impl Harness {
                 failed.push(name.to_owned());
             }
         }
-        if ran.end == End::Failure && failed.is_empty() {
-            // Aborted: by a stack overflow, a signal, an exit in the midst of it.
+        let aborted = ran.end == End::Failure && failed.is_empty();
+        if aborted {
             failed.extend(tests.iter().cloned());
         }
         let said = workshop.relative(&told(&ran));
-        Ok(Tested { end: ran.end, passed, failed, said })
+        Ok(Tested { end: ran.end, passed, failed, aborted, said })
     }
 }
 
@@ -223,18 +242,13 @@ fn told(ran: &Ran) -> String {
 }
 
 impl Harness {
-    /// Whether the tests of this module that passed with `unedited` still pass with `edited`.
+    /// Whether the tests of this module that passed with `unedited` still pass as they are built now,
+    /// with an edit.
     pub(super) async fn compare(
         &self,
         workshop: &Workshop,
-        edited: &Texts,
         unedited: &Texts,
     ) -> Result<Result<(), Failure>, Skip> {
-        match self.build(workshop, edited, unedited).await {
-            Built::Clean(_) => {}
-            Built::Worse(failure) => return Ok(Err(failure)),
-            Built::Unclear(skip) => return Err(skip),
-        }
         let tests = self.of_module(self.list(workshop).await?);
         if tests.is_empty() {
             return Err(Skip::NoTests);

@@ -103,12 +103,17 @@ impl Checker {
         rights: Rights,
         progress: Progress<'_>,
     ) -> Report {
-        let mut climb = Climb { outcomes: Vec::new(), progress, begun: Instant::now() };
+        let mut climb = Climb {
+            outcomes: Vec::new(),
+            progress,
+            begun: Instant::now(),
+            checked_by: None,
+            isolation: None,
+        };
         let mut proposal = proposal.clone();
-        let mut isolation = None;
         // A failure or the last rung ends the climb.
-        let _ = self.rungs(&mut climb, &mut proposal, rights, &mut isolation).await;
-        climb.report(proposal.replacement, isolation)
+        let _ = self.rungs(&mut climb, &mut proposal, rights).await;
+        climb.report(proposal.replacement)
     }
 
     async fn rungs(
@@ -116,7 +121,6 @@ impl Checker {
         climb: &mut Climb<'_>,
         proposal: &mut Proposal,
         rights: Rights,
-        isolation: &mut Option<Isolation>,
     ) -> Option<()> {
         for (rung, verdict) in shape_of(proposal).await {
             climb.begin(rung);
@@ -141,8 +145,9 @@ impl Checker {
             Ok(compilation) => compilation,
             Err(skip) => return climb.end(Rung::Compiles, Verdict::Skipped(skip)),
         };
-        *isolation = Some(compilation.workshop.sandbox().isolation());
-        let verdict = compilation.compiles(proposal).await;
+        climb.isolation = Some(compilation.workshop.sandbox().isolation());
+        let (by, verdict) = compilation.compiles(proposal).await;
+        climb.checked_by = by;
         let compiled = verdict == Verdict::Held;
         climb.end(Rung::Compiles, verdict)?;
         if !compiled {
@@ -192,6 +197,8 @@ struct Climb<'a> {
     outcomes: Vec<Outcome>,
     progress: Progress<'a>,
     begun: Instant,
+    checked_by: Option<&'static str>,
+    isolation: Option<Isolation>,
 }
 
 impl Climb<'_> {
@@ -207,11 +214,12 @@ impl Climb<'_> {
         (!failed).then_some(())
     }
 
-    fn report(mut self, replacement: String, isolation: Option<Isolation>) -> Report {
+    fn report(mut self, replacement: String) -> Report {
         for rung in Rung::ALL.into_iter().skip(self.outcomes.len()) {
             let verdict = Verdict::Skipped(Skip::NotReached);
             self.outcomes.push(Outcome { rung, verdict, took: Duration::ZERO });
         }
-        Report { outcomes: self.outcomes, replacement, isolation }
+        let Self { outcomes, checked_by, isolation, .. } = self;
+        Report { outcomes, checked_by, replacement, isolation }
     }
 }

@@ -7,16 +7,40 @@ use std::{
 };
 
 use toml::{Table, Value};
+use url::Url;
 
 /// The packages around a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Crates {
-    /// The folder of the nearest manifest.
-    pub(super) package: PathBuf,
+    pub(super) package: Package,
     /// Folders that a build reads: the workspace, then path dependencies outside of it.
     pub(super) roots: Vec<PathBuf>,
     /// Single files above them that it reads.
     pub(super) files: Vec<PathBuf>,
+}
+
+/// The package of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Package {
+    /// The folder of the nearest manifest.
+    pub(super) folder: PathBuf,
+    name: String,
+}
+
+impl Package {
+    fn around(file: &Path) -> Option<Self> {
+        let folder = file.ancestors().skip(1).find(|up| up.join("Cargo.toml").is_file())?;
+        // A workspace without a package of its own compiles nothing itself.
+        let manifest = read(&folder.join("Cargo.toml"))?;
+        let name = manifest.get("package")?.get("name")?.as_str()?.to_owned();
+        Some(Self { folder: folder.to_path_buf(), name })
+    }
+
+    /// How Cargo is told to look at this package and no other. The folder alone would not do: in a
+    /// workspace's own folder it looks at the default members.
+    pub(super) fn specification(&self, copy: &Path) -> Option<String> {
+        Some(format!("{}#{}", Url::from_file_path(copy).ok()?, self.name))
+    }
 }
 
 /// Folders of manifests looked at below one root.
@@ -26,8 +50,8 @@ impl Crates {
     /// The packages around `file`. Where the opened folder is a repository, all of it counts as the
     /// workspace: builds include files from beside their packages.
     pub(super) fn around(file: &Path, opened: &Path) -> Option<Self> {
-        let package = file.ancestors().skip(1).find(|up| up.join("Cargo.toml").is_file())?;
-        let workspace = workspace_of(package);
+        let package = Package::around(file)?;
+        let workspace = workspace_of(&package.folder);
         let repository = workspace.starts_with(opened) && opened.join(".git").exists();
         let mut roots = vec![if repository { opened.to_path_buf() } else { workspace }];
         let mut next = 0;
@@ -51,8 +75,24 @@ impl Crates {
             .collect();
         files.sort();
         files.dedup();
-        Some(Self { package: package.to_path_buf(), roots, files })
+        Some(Self { package, roots, files })
     }
+}
+
+/// The toolchain that `rustup override set` names for a folder: nothing in the copy can say so, as the
+/// copy is elsewhere. A toolchain file that is nearer than the override counts instead.
+pub(super) fn toolchain_override(folder: &Path, rustup_home: &Path) -> Option<String> {
+    let settings = read(&rustup_home.join("settings.toml"))?;
+    let overrides = settings.get("overrides")?.as_table()?;
+    for up in folder.ancestors() {
+        if let Some(named) = overrides.get(up.to_str()?) {
+            return named.as_str().map(str::to_owned);
+        }
+        if ["rust-toolchain.toml", "rust-toolchain"].iter().any(|name| up.join(name).is_file()) {
+            return None;
+        }
+    }
+    None
 }
 
 /// The edition of the package around `file`, as rustfmt takes it.
@@ -149,4 +189,62 @@ pub(super) fn normal(path: &Path) -> PathBuf {
         }
         path
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = fs::canonicalize(folder.path()).expect("a path");
+        for (name, text) in files {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        (folder, root)
+    }
+
+    #[test]
+    fn what_a_build_reads() {
+        let (_held, root) = folder(&[
+            (".cargo/config.toml", ""),
+            ("rust-toolchain.toml", ""),
+            (
+                "ws/Cargo.toml",
+                "[workspace]\nmembers = [\"a\"]\n[workspace.dependencies]\nfar = { path = \"../far/b\" }\n",
+            ),
+            (
+                "ws/a/Cargo.toml",
+                "[package]\nname = \"a\"\n[target.'cfg(unix)'.dev-dependencies]\nc = { path = \"../../c/.\" }\n",
+            ),
+            ("far/Cargo.toml", "[workspace]\n"),
+            ("far/b/Cargo.toml", "[package]\nname = \"far\"\n"),
+            ("c/Cargo.toml", "[package]\nname = \"c\"\n"),
+            ("other/Cargo.toml", "[package]\nname = \"other\"\n"),
+        ]);
+        let crates = Crates::around(&root.join("ws/a/src/lib.rs"), &root.join("ws")).expect("one");
+        assert_eq!(crates.package.folder, root.join("ws/a"));
+        assert_eq!(crates.roots, ["ws", "far", "c"].map(|name| root.join(name)));
+        let own: Vec<_> = crates.files.iter().filter(|file| file.starts_with(&root)).collect();
+        let named = [".cargo/config.toml", "rust-toolchain.toml"].map(|name| root.join(name));
+        assert_eq!(own, named.iter().collect::<Vec<_>>());
+        // No package, no build.
+        assert_eq!(Crates::around(&root.join("ws/x.rs"), &root.join("ws")), None);
+    }
+
+    #[test]
+    fn the_nearer_word_on_toolchains_counts() {
+        let (_held, root) = folder(&[("a/b/rust-toolchain", "1.2"), ("c/Cargo.toml", "")]);
+        let named =
+            |path: &str| format!("{:?} = \"nightly\"\n", root.join(path).display().to_string());
+        let settings = format!("[overrides]\n{}{}", named("a"), named("c"));
+        fs::write(root.join("settings.toml"), settings).expect("a file");
+        let found = |path: &str| toolchain_override(&root.join(path), &root);
+        assert_eq!(found("a").as_deref(), Some("nightly"));
+        assert_eq!(found("a/b"), None);
+        assert_eq!(found("c/d").as_deref(), Some("nightly"));
+        assert_eq!(found("d"), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! Whether a text holds. Knows source text, trees and the tools of this machine, not models.
 //!
-//! Two ways in. A completion is made fit to show by its [`Surroundings`], in microseconds. A new text for
-//! a whole item, a [`Proposal`], climbs the ladder of a [`Checker`]: parsed, compared with what it
+//! Two ways in. A completion is made fit to show by its [`Surroundings`], in microseconds. A new text
+//! for a whole item, a [`Proposal`], climbs the ladder of a [`Checker`]: parsed, compared with what it
 //! replaces, formatted, compiled, tested. A generated test is put to a [`Trial`]: it must pass time
 //! after time, and fail where the function it is for is broken.
 //!
@@ -10,6 +10,8 @@
 
 mod cargo;
 mod compile;
+mod condition;
+mod coverage;
 pub mod fit;
 mod format;
 mod gate;

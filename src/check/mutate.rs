@@ -11,10 +11,11 @@ use super::Mutant;
 use crate::syntax::{Language, errors::error_bytes};
 
 impl Mutant {
-    /// The text with this in it.
+    /// The text with this in it, every line below where it was: places in messages stay what they are.
     pub(super) fn of(&self, text: &str) -> Option<String> {
         let (before, after) = (text.get(..self.range.start)?, text.get(self.range.end..)?);
-        Some(format!("{before}{}{after}", self.new))
+        let gone = self.old.matches('\n').count();
+        Some(format!("{before}{}{}{after}", self.new, "\n".repeat(gone)))
     }
 }
 
@@ -306,12 +307,7 @@ mod tests {
     fn what_has_no_place_to_break_does_not_break() {
         check(
             "fn f<const N: usize>(a: [u8; 4]);\n// 1 + 1\nstruct S { a: [u8; 2] }\n",
-            expect![[r#"
-                1: `4` → `5`
-                1: `4` → `3`
-                3: `2` → `3`
-                3: `2` → `1`
-            "#]],
+            expect![[r#""#]],
         );
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The user's tree is only ever read. Files are copies, never links: what a test writes through a
 //! link would land in the user's file. For the same reason nothing is written without looking: what
-//! ran in the copy may have put links there.
+//! ran in the copy may have put links there. Where the user has a link the copy has what it leads to,
+//! and a file that can be reached on two ways is there twice, with the same text.
 //!
 //! Cargo recompiles what is newer than its last build. So a file that changes gets the present time
 //! however old its source is, and one that does not change keeps its own.
@@ -39,6 +40,8 @@ pub(super) struct Overlay {
     before: HashMap<PathBuf, Stamp>,
     /// Whether there are no artefacts of an earlier session.
     cold: bool,
+    /// Files that links lead to, and the paths on which they do.
+    aliases: HashMap<PathBuf, Vec<PathBuf>>,
 }
 
 /// What a file of the copy was made from.
@@ -115,8 +118,8 @@ impl Overlay {
             let stamps = slot.join("stamps.json");
             let before = fs::read(&stamps).ok().and_then(|text| serde_json::from_slice(&text).ok());
             let _ = fs::remove_file(&stamps);
-            if before.is_none() {
-                // A session that ended in the midst of something.
+            if before.is_none() || size(&work) > kept {
+                // A session that ended in the midst of something, or artefacts without end.
                 remove(&work)?;
             }
             private_folder(&work)?;
@@ -124,9 +127,14 @@ impl Overlay {
                 private_folder(&work.join(inner))?;
             }
             let cold = fs::read_dir(work.join("target"))?.next().is_none();
-            let before = before.unwrap_or_default();
-            let layout = Layout { slot };
-            return Ok(Self { layout, _lock: lock, stamps: HashMap::new(), before, cold });
+            return Ok(Self {
+                layout: Layout { slot },
+                _lock: lock,
+                stamps: HashMap::new(),
+                before: before.unwrap_or_default(),
+                cold,
+                aliases: HashMap::new(),
+            });
         }
         Err(io::Error::other("no free slot"))
     }
@@ -135,8 +143,16 @@ impl Overlay {
         self.layout.clone()
     }
 
+    /// Where in the copy a file of the user's is: once, or more often where links lead to it.
+    pub(super) fn copies(&self, file: &Path) -> Vec<PathBuf> {
+        let real = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+        let aliases = self.aliases.get(&real).into_iter().flatten();
+        let all = [file, &real].into_iter().chain(aliases.map(PathBuf::as_path));
+        all.map(|path| self.layout.mirrored(path)).collect()
+    }
+
     /// Brings the copy in step with the disk below `roots`, and `files` beside them, with `texts` in
-    /// place of what the disk has.
+    /// place of what the disk has. Texts of files that lie elsewhere do not matter.
     pub(super) fn sync(
         &mut self,
         roots: &[PathBuf],
@@ -150,17 +166,30 @@ impl Overlay {
             list(root, &mut sources, &mut left, &mut Vec::new())?;
         }
         for file in files {
-            sources.extend(Listed::of(file.clone()));
+            sources.extend(Listed::of(file.clone(), file.clone()));
         }
-        sources.retain(|listed| !texts.contains_key(&listed.path));
+        let real: HashMap<PathBuf, &String> = texts
+            .iter()
+            .filter_map(|(path, text)| Some((fs::canonicalize(path).ok()?, text)))
+            .collect();
         let mut wanted = HashMap::new();
+        self.aliases.clear();
         for listed in sources {
-            let stamp = self.copied(&listed)?;
-            wanted.insert(listed.path, stamp);
+            let text = texts.get(&listed.path).or_else(|| real.get(&listed.real).copied());
+            let stamp = match text {
+                Some(text) => Some(self.written(&listed.path, text)?),
+                None => self.copied(&listed)?,
+            };
+            if listed.real != listed.path {
+                self.aliases.entry(listed.real).or_default().push(listed.path.clone());
+            }
+            wanted.extend(stamp.map(|stamp| (listed.path, stamp)));
         }
         for (path, text) in texts {
-            let stamp = self.written(path, text)?;
-            wanted.insert(path.clone(), stamp);
+            let new = !wanted.contains_key(path) && roots.iter().any(|root| path.starts_with(root));
+            if new {
+                wanted.insert(path.clone(), self.written(path, text)?);
+            }
         }
         self.stamps = wanted;
         let mirrored = self.stamps.keys().map(|path| self.layout.mirrored(path)).collect();
@@ -174,21 +203,21 @@ impl Overlay {
         Ok(())
     }
 
-    /// A file of the copy as the disk has it.
-    fn copied(&self, listed: &Listed) -> io::Result<Stamp> {
+    /// A file of the copy as the disk has it. None of one that may not be read.
+    fn copied(&self, listed: &Listed) -> io::Result<Option<Stamp>> {
         let to = self.layout.mirrored(&listed.path);
         let source = Source::Disk(listed.modified, listed.length);
         let last = self.stamps.get(&listed.path);
         if let Some(last) = last.filter(|last| last.stands(&to)) {
             if last.source == source {
-                return Ok(last.clone());
+                return Ok(Some(last.clone()));
             }
             if let Source::Text(hash) = last.source
                 && last.length == listed.length
                 && fs::read(&listed.path).is_ok_and(|bytes| hashed(&bytes) == hash)
             {
                 // A buffer has been saved.
-                return Ok(Stamp { source, ..last.clone() });
+                return Ok(Some(Stamp { source, ..last.clone() }));
             }
         }
         let written = match self.before.get(&listed.path) {
@@ -196,11 +225,11 @@ impl Overlay {
             _ if last.is_none() && self.cold => listed.modified,
             _ => SystemTime::now(),
         };
-        let mut from = File::open(&listed.path)?;
+        let Some(mut from) = readable(File::open(&listed.path))? else { return Ok(None) };
         let mut file = self.create(&to)?;
         io::copy(&mut from, &mut file)?;
         file.set_permissions(own(from.metadata()?.permissions()))?;
-        finish(file, source, written)
+        finish(file, source, written).map(Some)
     }
 
     /// A file of the copy as an editor has it.
@@ -214,11 +243,12 @@ impl Overlay {
             if same {
                 return Ok(Stamp { source, ..last.clone() });
             }
-        } else if let Some(disk) = Listed::of(path.to_path_buf())
+        } else if let Some(disk) = Listed::of(path.to_path_buf(), path.to_path_buf())
             && disk.length == text.len() as u64
             && fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes())
+            && let Some(stamp) = self.copied(&disk)?
         {
-            return self.copied(&disk);
+            return Ok(stamp);
         }
         let mut file = self.create(&to)?;
         file.write_all(text.as_bytes())?;
@@ -289,14 +319,24 @@ fn hashed(bytes: &[u8]) -> u64 {
 /// A file of the user's.
 struct Listed {
     path: PathBuf,
+    /// Without links.
+    real: PathBuf,
     modified: SystemTime,
     length: u64,
 }
 
 impl Listed {
-    fn of(path: PathBuf) -> Option<Self> {
+    fn of(path: PathBuf, real: PathBuf) -> Option<Self> {
         let found = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        Some(Self { modified: found.modified().ok()?, length: found.len(), path })
+        Some(Self { modified: found.modified().ok()?, length: found.len(), path, real })
+    }
+}
+
+/// What may not be read is left out; if a build needs it, the build says so.
+fn readable<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        read => read.map(Some),
     }
 }
 
@@ -312,9 +352,11 @@ fn list(
     if above.contains(&own) {
         return Ok(());
     }
-    above.push(own);
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+    let Some(entries) = readable(fs::read_dir(folder))? else { return Ok(()) };
+    above.push(own.clone());
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
         // A link that leads nowhere, or what has just been removed.
         let Ok(kind) = fs::metadata(&path) else { continue };
         if kind.is_dir() {
@@ -326,7 +368,11 @@ fn list(
             if !left_out {
                 list(&path, found, left, above)?;
             }
-        } else if let Some(listed) = Listed::of(path) {
+            continue;
+        }
+        let link = entry.file_type()?.is_symlink();
+        let real = if link { fs::canonicalize(&path)? } else { own.join(entry.file_name()) };
+        if let Some(listed) = Listed::of(path, real) {
             // A file costs a block at least.
             *left = left.checked_sub(listed.length.max(4096)).ok_or(OverlayError::TooLarge)?;
             found.push(listed);
@@ -344,9 +390,10 @@ fn prune(folder: &Path, wanted: &std::collections::HashSet<PathBuf>) -> io::Resu
         let path = entry.path();
         if entry.file_type()?.is_dir() {
             prune(&path, wanted)?;
-        } else if !wanted.contains(&path)
-            && !(entry.file_name() == "Cargo.lock" && entry.file_type()?.is_file())
-        {
+            continue;
+        }
+        let lock = entry.file_name() == "Cargo.lock" && entry.file_type()?.is_file();
+        if !lock && !wanted.contains(&path) {
             fs::remove_file(&path)?;
         }
     }

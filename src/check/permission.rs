@@ -57,12 +57,13 @@ impl Rights {
             (_, false) => Err(Refusal::CompileOff),
             _ => Ok(MayCompile(())),
         };
-        let run = compile.and_then(|_| match (settings.check_run_tests, answer) {
-            (RunTests::Never, _) => Err(Refusal::RunNever),
-            (RunTests::Always, _) | (RunTests::Ask, Answer::Yes) => Ok(MayRun(())),
-            (RunTests::Ask, Answer::NotAsked) => Err(Refusal::NotAsked),
-            (RunTests::Ask, Answer::No) => Err(Refusal::Declined),
-        });
+        let run = match (compile, settings.check_run_tests, answer) {
+            (Err(refusal), ..) => Err(refusal),
+            (_, RunTests::Never, _) => Err(Refusal::RunNever),
+            (_, RunTests::Always, _) | (_, RunTests::Ask, Answer::Yes) => Ok(MayRun(())),
+            (_, RunTests::Ask, Answer::NotAsked) => Err(Refusal::NotAsked),
+            (_, RunTests::Ask, Answer::No) => Err(Refusal::Declined),
+        };
         Self { compile, run }
     }
 }

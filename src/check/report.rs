@@ -67,7 +67,7 @@ impl Failure {
             let cut = message[..most].rfind('\n').unwrap_or(most);
             let left_out = message[cut..].lines().filter(|line| !line.is_empty()).count();
             message.truncate(cut);
-            message.push_str(&format!("\n[{left_out} more lines]"));
+            message.extend(["\n[", &left_out.to_string(), " more lines]"]);
         }
         Self { message }
     }
@@ -92,6 +92,9 @@ pub enum Skip {
     Masked { errors: usize },
     #[error("no target of the package contains this file")]
     NotCompiled,
+    /// It stands under a condition (`cfg`) that does not hold here.
+    #[error("the package as it is built here leaves this code out")]
+    LeftOut,
     #[error("this module has no tests")]
     NoTests,
     #[error("the workspace is larger than a check may copy")]
@@ -125,19 +128,23 @@ pub struct Isolation {
     pub home: bool,
 }
 
+impl Isolation {
+    const WHOLE: Self = Self { network: true, writes: true, home: true };
+}
+
 impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let open: Vec<&str> = [
-            (self.network, "the network was open to it"),
-            (self.writes, "it could write outside of its copy"),
-            (self.home, "it could read the home folder"),
+            (self.network, "use the network"),
+            (self.writes, "write outside of its copy"),
+            (self.home, "read the home folder"),
         ]
         .iter()
         .filter_map(|(kept, words)| (!kept).then_some(*words))
         .collect();
         match open.as_slice() {
             [] => f.write_str("run without network, confined to its copy"),
-            open => f.write_str(&open.join(", ")),
+            open => write!(f, "what ran could {}", open.join(", ")),
         }
     }
 }
@@ -147,6 +154,8 @@ impl fmt::Display for Isolation {
 pub struct Report {
     /// One for each of [`Rung::ALL`], in that order.
     pub outcomes: Vec<Outcome>,
+    /// What has checked it in place of a compiler: `node --check`.
+    pub checked_by: Option<&'static str>,
     /// The replacement, formatted where the formatter took it.
     pub replacement: String,
     /// What was kept from what ran; `None` when nothing ran.
@@ -177,20 +186,23 @@ impl Report {
 }
 
 /// The label a user sees: "parsed, formatted, compiled; tests not run (`check.run_tests` is
-/// \"never\")", or "parsed only (…)".
+/// \"never\")", or "parsed only (…)". What the system could not keep from what ran is named.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((rung, _)) = self.failure() {
             return write!(f, "did not hold: not {}", rung.label());
         }
-        let held: Vec<&str> = [Rung::Parses, Rung::Formats, Rung::Compiles, Rung::TestsPass]
+        let held: Vec<String> = [Rung::Parses, Rung::Formats, Rung::Compiles, Rung::TestsPass]
             .into_iter()
             .filter(|rung| self.held(*rung))
-            .map(Rung::label)
+            .map(|rung| match self.checked_by {
+                Some(tool) if rung == Rung::Compiles => format!("checked by `{tool}`"),
+                _ => rung.label().to_owned(),
+            })
             .collect();
         match held.as_slice() {
             [] => f.write_str("not checked")?,
-            ["parsed"] => f.write_str("parsed only")?,
+            [parsed] if parsed == "parsed" => f.write_str("parsed only")?,
             held => f.write_str(&held.join(", "))?,
         }
         let because = |rung| self.skipped(rung).filter(|skip| **skip != Skip::NotReached);
@@ -199,7 +211,10 @@ impl fmt::Display for Report {
         } else if let Some(skip) = because(Rung::TestsPass) {
             write!(f, "; tests not run ({skip})")?;
         }
-        Ok(())
+        match self.isolation {
+            Some(isolation) if isolation != Isolation::WHOLE => write!(f, "; {isolation}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -213,7 +228,7 @@ mod tests {
             .zip(verdicts)
             .map(|(rung, verdict)| Outcome { rung, verdict, took: Duration::ZERO })
             .collect();
-        Report { outcomes, replacement: String::new(), isolation: None }
+        Report { outcomes, checked_by: None, replacement: String::new(), isolation: None }
     }
 
     #[test]
@@ -221,7 +236,7 @@ mod tests {
         use Verdict::{Held, Skipped};
         let no_tool = Skipped(Skip::NoTool("tsc"));
         let all = [Held, Held, Held, Held, Held, Held];
-        assert_eq!(report(all).to_string(), "parsed, formatted, compiled, tests passed");
+        assert_eq!(report(all.clone()).to_string(), "parsed, formatted, compiled, tests passed");
         let not_reached = || Skipped(Skip::NotReached);
         assert_eq!(
             report([Held, Held, Held, Held, no_tool.clone(), not_reached()]).to_string(),
@@ -231,6 +246,16 @@ mod tests {
             report([Held, Held, Held, no_tool.clone(), no_tool, not_reached()]).to_string(),
             "parsed only; not compiled (no tsc on this machine)"
         );
+        let by_tool = Report { checked_by: Some("go vet"), ..report(all.clone()) };
+        assert_eq!(by_tool.to_string(), "parsed, formatted, checked by `go vet`, tests passed");
+        let open = Isolation { network: false, writes: true, home: false };
+        assert_eq!(
+            Report { isolation: Some(open), ..report(all.clone()) }.to_string(),
+            "parsed, formatted, compiled, tests passed; what ran could use the network, read the \
+             home folder"
+        );
+        let kept = Report { isolation: Some(Isolation::WHOLE), ..report(all.clone()) };
+        assert_eq!(kept.to_string(), report(all).to_string());
         let failed = Verdict::Failed(Failure::new("no"));
         let report = report([Held, Held, Held, Held, failed, not_reached()]);
         assert_eq!(report.to_string(), "did not hold: not compiled");

@@ -1,10 +1,11 @@
 //! Keeps what is compiled and run away from the network, from other files and from secrets, as far
 //! as this system can; what it cannot do, the report says.
 //!
-//! On Linux with bubblewrap, or with `unshare` and `setpriv` of util-linux, commands run in namespaces of their own.
-//! What those really keep is found out by trying, once, before the first use.
+//! On Linux with bubblewrap, or with `unshare` and `setpriv` of util-linux, commands run in namespaces
+//! of their own. What those really keep is found out by trying, once, before the first use.
 
 use std::{
+    collections::HashMap,
     ffi::OsString,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
@@ -29,8 +30,9 @@ pub(super) struct Sandbox {
 pub(super) enum Kind {
     /// `bwrap`: no network, a read-only system, no home folder, no other processes.
     Bubblewrap(PathBuf),
-    /// `unshare`: no network, a read-only system.
-    Unshare(PathBuf),
+    /// `unshare`: no network, a read-only system. Started through `setpriv`, which has it die with this
+    /// process.
+    Unshare { setpriv: PathBuf, unshare: PathBuf },
     /// Limits and an empty environment alone.
     Open,
 }
@@ -51,6 +53,7 @@ pub(super) struct Bounds<'a> {
 /// Makes every mount read-only but for the folder `$1`, gives up the right to undo that, and runs
 /// the rest.
 const CONFINE: &str = r#"
+ip link set lo up 2>/dev/null
 mount --bind "$1" "$1" || exit 125
 while read -r _ _ _ _ point _; do
     case "$point" in "$1"|/proc|/proc/*) ;; *)
@@ -66,8 +69,10 @@ impl Sandbox {
     /// The best that works here. `cache` is a folder to try it in.
     pub(super) async fn find(cache: &Path, toolchains: &Toolchains) -> Self {
         let bubblewrap = toolchains.find("bwrap").map(Kind::Bubblewrap);
-        let unshare =
-            toolchains.find("setpriv").and_then(|_| toolchains.find("unshare")).map(Kind::Unshare);
+        let unshare = toolchains
+            .find("setpriv")
+            .zip(toolchains.find("unshare"))
+            .map(|(setpriv, unshare)| Kind::Unshare { setpriv, unshare });
         for kind in [bubblewrap, unshare].into_iter().flatten() {
             if let Some(sandbox) = Self::tried(kind, cache, toolchains.clone()).await {
                 return sandbox;
@@ -85,15 +90,14 @@ impl Sandbox {
         std::fs::create_dir_all(&inside).ok()?;
         std::fs::create_dir_all(&outside).ok()?;
         let script =
-            "echo > \"$1/written\"; echo > \"$2/written\"; cat /proc/net/dev; ls -A \"$3\"";
-        let home = sandbox.toolchains.home.clone().unwrap_or_default();
+            "echo > \"$1/written\"; echo > \"$2/written\"; cat /proc/net/dev /proc/self/mountinfo";
         let bounds = Bounds { folder: &inside, readable: &[], memory: None, file: 1 << 20 };
         let job = Job {
             program: "/bin/sh".into(),
             arguments: ["-c", script, "sh"]
                 .into_iter()
                 .map(OsString::from)
-                .chain([&inside, &outside, &home].map(|path| path.clone().into_os_string()))
+                .chain([&inside, &outside].map(|path| path.clone().into_os_string()))
                 .collect(),
             folder: inside.clone(),
             environment: sandbox.environment(&inside),
@@ -110,12 +114,17 @@ impl Sandbox {
         let devices: Vec<&str> = ran
             .stdout
             .lines()
+            .filter(|line| !line.contains(" - "))
             .filter_map(|line| line.split_once(':'))
             .map(|(name, _)| name.trim())
             .collect();
         sandbox.isolation = Isolation {
             network: devices.iter().all(|name| *name == "lo"),
-            writes: !wrote_outside,
+            writes: !wrote_outside
+                && match sandbox.kind {
+                    Kind::Unshare { .. } => all_read_only(&ran.stdout, &inside),
+                    Kind::Bubblewrap(_) | Kind::Open => true,
+                },
             home: matches!(sandbox.kind, Kind::Bubblewrap(_)),
         };
         Some(sandbox)
@@ -141,8 +150,11 @@ impl Sandbox {
             ("LANG".into(), "C.UTF-8".into()),
             ("CARGO_NET_OFFLINE".into(), "true".into()),
             ("CARGO_TERM_COLOR".into(), "never".into()),
-            // A toolchain that a repository asks for is used if it is there, and not fetched.
+            // What is not on this machine is not fetched.
             ("RUSTUP_AUTO_INSTALL".into(), "0".into()),
+            ("CARGO_LLVM_COV_SETUP".into(), "no".into()),
+            // A wrapper may want a server or the network (sccache): none is used.
+            ("RUSTC_WRAPPER".into(), "".into()),
             ("GOFLAGS".into(), "-mod=readonly".into()),
             ("GOPROXY".into(), "off".into()),
             ("GOTOOLCHAIN".into(), "local".into()),
@@ -185,9 +197,7 @@ impl Sandbox {
                 {
                     arguments.extend(["--ro-bind-try".into(), folder.into(), folder.into()]);
                 }
-                let cargo =
-                    self.toolchains.folders.iter().filter(|(name, _)| *name == "CARGO_HOME");
-                for (_, cargo) in cargo {
+                if let Some(cargo) = self.toolchains.folder("CARGO_HOME") {
                     for secret in ["credentials", "credentials.toml"].map(|name| cargo.join(name)) {
                         if secret.exists() {
                             arguments.extend([
@@ -202,18 +212,36 @@ impl Sandbox {
                 arguments.extend(["--chdir".into(), job.folder.clone().into(), "--".into()]);
                 program
             }
-            Kind::Unshare(program) => {
+            Kind::Unshare { setpriv, unshare } => {
+                arguments.extend(["--pdeathsig".into(), "KILL".into(), unshare.into()]);
                 let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
                 add(&["--map-root-user", "--net", "--ipc", "--mount", "--pid", "--fork"]);
                 add(&["--kill-child", "--mount-proc", "/bin/sh", "-c", CONFINE, "sh"]);
                 arguments.push(bounds.folder.into());
-                program
+                setpriv
             }
         };
         arguments.push(job.program.into());
         arguments.extend(job.arguments);
         Job { program: program.clone(), arguments, ..job }
     }
+}
+
+/// Whether every mount of a `mountinfo` but those below `inside` and those without files of anybody's
+/// is read-only. Some systems do not let a mount of theirs be made so.
+fn all_read_only(mountinfo: &str, inside: &Path) -> bool {
+    let no_files = ["cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "proc", "sysfs"];
+    let mounts = mountinfo.lines().filter_map(|line| {
+        let (mount, of) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(4);
+        let (point, mut options) = (mount.next()?, mount.next()?.split(','));
+        let kept = Path::new(point).starts_with(inside)
+            || options.any(|option| option == "ro")
+            || no_files.contains(&of.split(' ').next()?);
+        Some((point, kept))
+    });
+    // Of two mounts at one point the later one hides the other.
+    mounts.collect::<HashMap<_, _>>().into_values().all(|kept| kept)
 }
 
 /// A folder to try things in, gone when this is dropped.
@@ -252,4 +280,22 @@ fn limited(job: Job, bounds: Bounds<'_>) -> Job {
     arguments.push(job.program.into());
     arguments.extend(job.arguments);
     Job { program: "/bin/sh".into(), arguments, ..job }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_that_stays_writable_is_noticed() {
+        let root = "43 42 254:0 / / ro,relatime - ext4 /dev/vda rw\n";
+        let own = "65 43 254:0 /tmp/a /tmp/a rw,relatime - ext4 /dev/vda rw\n";
+        let proc = "64 45 0:40 / /proc rw,nosuid - proc proc rw\n";
+        let shared = "59 58 0:23 / /dev/shm rw,relatime - tmpfs tmpfs rw\n";
+        let hidden = shared.replace("rw,relatime", "ro,relatime");
+        let check = |mounts: &[&str]| all_read_only(&mounts.concat(), Path::new("/tmp/a"));
+        assert!(check(&[root, own, proc]));
+        assert!(!check(&[root, own, proc, shared]));
+        assert!(check(&[root, own, proc, shared, &hidden]));
+    }
 }

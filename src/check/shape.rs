@@ -33,10 +33,10 @@ pub(super) fn verdicts(proposal: &Proposal) -> Vec<(Rung, Verdict)> {
         Ok(()) => Verdict::Held,
         Err(failure) => Verdict::Failed(failure),
     };
-    let parses = parses(&old, &new, &applied, &place);
-    let parsed = parses.is_ok();
-    verdicts.push((Rung::Parses, verdict(parses)));
-    if parsed {
+    let well = parses(&old, &new, &applied, &place);
+    let climbs = well.is_ok();
+    verdicts.push((Rung::Parses, verdict(well)));
+    if climbs {
         let old = Part { tree: &old, text: &proposal.text, range: proposal.range.clone() };
         let new = Part { tree: &new, text: &applied, range: place };
         verdicts.push((Rung::Keeps, verdict(keeps(proposal.keeps, &old, &new))));
@@ -121,27 +121,6 @@ fn collect_errors<'t>(node: Node<'t>, found: &mut Vec<Node<'t>>) {
     }
 }
 
-/// Whether a proposal changes nothing but code that is compiled for tests alone.
-pub(super) fn is_test_code(proposal: &Proposal) -> bool {
-    let Ok((applied, place)) = proposal.applied() else { return false };
-    let never = AtomicBool::new(false);
-    let tree = Language::by_path(&proposal.file)
-        .and_then(|language| language.parse(&Rope::from_str(&applied), None, &never));
-    let Some(tree) = tree else { return false };
-    let part = Part { tree: &tree, text: &applied, range: place };
-    let first = nodes(&part).and_then(|nodes| nodes.into_iter().next());
-    let mut around = first.into_iter().chain(std::iter::successors(first, Node::parent));
-    around.any(|node| {
-        let belongs = |node: &Node<'_>| node.kind() == "attribute_item" || is_comment(*node);
-        let before = std::iter::successors(node.prev_sibling(), Node::prev_sibling);
-        let own = std::iter::successors(Some(node), Node::next_sibling).take_while(belongs);
-        before.take_while(belongs).chain(own).any(|attribute| {
-            let text: String = self::part(attribute, &applied).split_whitespace().collect();
-            text == "#[cfg(test)]" || text == "#[test]" || text.ends_with("::test]")
-        })
-    })
-}
-
 /// The text in `formatted` of what stands at `place` in `text`, where both have the same nodes.
 pub(super) fn same_place(
     file: &Path,
@@ -182,10 +161,10 @@ fn path_to(mut node: Node<'_>) -> Vec<u32> {
 }
 
 /// A range of a parsed text.
-struct Part<'a> {
-    tree: &'a Tree,
-    text: &'a str,
-    range: Range<usize>,
+pub(super) struct Part<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) text: &'a str,
+    pub(super) range: Range<usize>,
 }
 
 /// What a range holds, one item.
@@ -230,9 +209,10 @@ fn keeps(keeps: Keeps, old: &Part<'_>, new: &Part<'_>) -> Result<(), Failure> {
             continue;
         }
         if found.signature != item.signature {
-            let (old, new) = match item.head == found.head {
-                true => (&item.signature, &found.signature),
-                false => (&item.head, &found.head),
+            let (old, new) = if item.head == found.head {
+                (&item.signature, &found.signature)
+            } else {
+                (&item.head, &found.head)
             };
             return Err(Failure::new(format!(
                 "The signature of `{}` must stay as it is: `{old}`, not `{new}`.",
@@ -269,12 +249,12 @@ fn head(node: Node<'_>, text: &str) -> String {
     head.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn is_comment(node: Node<'_>) -> bool {
+pub(super) fn is_comment(node: Node<'_>) -> bool {
     node.kind().ends_with("comment")
 }
 
 /// The nodes that the range consists of, siblings. `None` when it cuts through a node.
-fn nodes<'t>(part: &Part<'t>) -> Option<Vec<Node<'t>>> {
+pub(super) fn nodes<'t>(part: &Part<'t>) -> Option<Vec<Node<'t>>> {
     let text = part.text.get(part.range.clone())?;
     let start = part.range.start + (text.len() - text.trim_start().len());
     let end = part.range.start + text.trim_end().len();
@@ -337,7 +317,7 @@ fn telling_attribute(node: Node<'_>, text: &str) -> Option<String> {
     (!hints.contains(&word)).then_some(all)
 }
 
-fn part<'t>(node: Node<'_>, text: &'t str) -> &'t str {
+pub(super) fn part<'t>(node: Node<'_>, text: &'t str) -> &'t str {
     text.get(node.byte_range()).unwrap_or_default()
 }
 
@@ -417,236 +397,4 @@ fn is_visible(node: Node<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::{Expect, expect};
-
-    use super::*;
-
-    /// `source` with the item between `«` and `»` replaced by `new`: the rungs and what they say.
-    fn check_keeping(keeps: Keeps, source: &str, new: &str, expected: Expect) {
-        let (before, rest) = source.split_once('«').expect("a start");
-        let (item, after) = rest.split_once('»').expect("an end");
-        let proposal = Proposal {
-            root: "/p".into(),
-            file: "/p/src/lib.rs".into(),
-            text: format!("{before}{item}{after}"),
-            range: before.len()..before.len() + item.len(),
-            replacement: new.to_owned(),
-            imports: Vec::new(),
-            buffers: Vec::new(),
-            keeps,
-        };
-        let seen: Vec<String> = verdicts(&proposal)
-            .into_iter()
-            .map(|(rung, verdict)| match verdict {
-                Verdict::Held => rung.label().to_owned(),
-                Verdict::Failed(failure) => failure.message,
-                Verdict::Skipped(skip) => format!("{}: {skip}", rung.label()),
-            })
-            .collect();
-        expected.assert_eq(&(seen.join("\n") + "\n"));
-    }
-
-    fn check(source: &str, new: &str, expected: Expect) {
-        check_keeping(Keeps::Signature, source, new, expected);
-    }
-
-    const ADD: &str = "struct S;\nimpl S {\n    «/// Adds.\n    pub fn add(&self, a: u8, b: u8) -> u8 {\n        a + b\n    }»\n    fn other() {}\n}\n";
-
-    #[test]
-    fn a_good_answer_holds() {
-        check(
-            ADD,
-            "/// Adds two numbers.\n    pub fn add(&self, mut x: u8, y: u8,) -> u8 {\n        x += y; x\n    }",
-            expect![[r#"
-                well-formed
-                parsed
-                signature kept
-            "#]],
-        );
-    }
-
-    #[test]
-    fn answers_that_are_no_item() {
-        check(
-            ADD,
-            "  \n",
-            expect![[r#"
-            The answer is empty.
-        "#]],
-        );
-        check(
-            ADD,
-            "```rust\npub fn add() {}\n```",
-            expect![[r#"
-            The answer contains a code fence: give the code alone.
-        "#]],
-        );
-        check(
-            ADD,
-            "pub fn add(&self, a: u8, b: u8) -> u8 {\n    // ... existing code ...\n    a\n}",
-            expect![[r#"
-                The answer leaves code out (`// ... existing code ...`): give the item whole.
-            "#]],
-        );
-        check(
-            ADD,
-            "pub fn add(&self, a: u8, b: u8) -> u8 {\n    a.wrapping_add(",
-            expect![[r#"
-            well-formed
-            The answer does not parse: syntax error at its line 3: `fn other() {}`
-        "#]],
-        );
-        check(
-            ADD,
-            "pub fn add(&self, a: u8, b: u8) -> u8 {\n    let x = = a;\n    x\n}",
-            expect![[r#"
-                well-formed
-                The answer does not parse: syntax error at its line 2: `let x = = a;`
-            "#]],
-        );
-    }
-
-    #[test]
-    fn answers_that_reach_beyond() {
-        check(
-            ADD,
-            "pub fn add(&self, a: u8, b: u8) -> u8 { a + b }\n}\nimpl Clone for S {",
-            expect![[r#"
-                well-formed
-                parsed
-                The answer reaches beyond the code that was to be replaced: give that item alone.
-            "#]],
-        );
-        check(
-            ADD,
-            "pub fn add(&self, a: u8, b: u8) -> u8 { a + b }\nfn more() {}",
-            expect![[r#"
-            well-formed
-            parsed
-            The answer also contains the function `more`: give `add` alone.
-        "#]],
-        );
-        check(
-            ADD,
-            "pub fn add(&self, a: u8, b: u8) -> u8 { a + b } /*",
-            expect![[r#"
-            well-formed
-            The answer does not parse: `*/` is missing at its line 3: `}`
-        "#]],
-        );
-        check(
-            ADD,
-            "pub fn sum(&self, a: u8, b: u8) -> u8 { a + b }",
-            expect![[r#"
-            well-formed
-            parsed
-            The answer must be the function `add`.
-        "#]],
-        );
-        check_keeping(
-            Keeps::SignatureAmongOthers,
-            ADD,
-            "fn more(a: u8) -> u8 { a }\n    pub fn add(&self, a: u8, b: u8) -> u8 { Self::more(a) + b }",
-            expect![[r#"
-                well-formed
-                parsed
-                signature kept
-            "#]],
-        );
-    }
-
-    #[test]
-    fn another_signature() {
-        check(
-            ADD,
-            "pub fn add(&self, a: u16, b: u8) -> u8 { a + b }",
-            expect![[r#"
-                well-formed
-                parsed
-                The signature of `add` must stay as it is: `pub fn add(&self, a: u8, b: u8) -> u8`, not `pub fn add(&self, a: u16, b: u8) -> u8`.
-            "#]],
-        );
-        check(
-            ADD,
-            "fn add(&self, a: u8, b: u8) -> u8 { a + b }",
-            expect![[r#"
-                well-formed
-                parsed
-                The signature of `add` must stay as it is: `pub fn add(&self, a: u8, b: u8) -> u8`, not `fn add(&self, a: u8, b: u8) -> u8`.
-            "#]],
-        );
-        check_keeping(
-            Keeps::Name,
-            ADD,
-            "fn add(a: u16) -> u16 { a }",
-            expect![[r#"
-            well-formed
-            parsed
-            signature kept
-        "#]],
-        );
-        check(
-            "«#[test]\n#[inline]\nfn f() {}»\n",
-            "fn f() { g(); }",
-            expect![[r#"
-                well-formed
-                parsed
-                `f` must keep `#[test]`.
-            "#]],
-        );
-        check(
-            "«const N: usize = 1;»\n",
-            "const N: usize = 2;",
-            expect![[r#"
-            well-formed
-            parsed
-            signature kept
-        "#]],
-        );
-    }
-
-    #[test]
-    fn what_is_private_may_change() {
-        check(
-            "«pub struct S {\n    pub a: u8,\n    b: u8,\n}»\n",
-            "pub struct S {\n    c: u16,\n    pub a: u8,\n}",
-            expect![[r#"
-                well-formed
-                parsed
-                signature kept
-            "#]],
-        );
-        check(
-            "«impl S {\n    pub fn a(&self) {}\n    fn b() {}\n}»\n",
-            "impl S {\n    fn c() {}\n    pub fn a(&self) { Self::c() }\n}",
-            expect![[r#"
-                well-formed
-                parsed
-                signature kept
-            "#]],
-        );
-        check(
-            "«impl T for S {\n    fn a(&self) {}\n}»\n",
-            "impl T for S {\n    fn b(&self) {}\n}",
-            expect![[r#"
-                well-formed
-                parsed
-                The signature of `T for S` must stay as it is: `impl T for S { fn a ( & self ) }`, not `impl T for S { fn b ( & self ) }`.
-            "#]],
-        );
-    }
-
-    #[test]
-    fn errors_that_were_there_are_not_the_answers() {
-        check(
-            "fn broken( {\n\n«fn f() -> u8 { 1 }»\n",
-            "fn f() -> u8 { 2 }",
-            expect![[r#"
-            well-formed
-            parsed
-            signature kept
-        "#]],
-        );
-    }
-}
+mod tests;

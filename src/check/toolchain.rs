@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Failure, Skip,
+    Failure, Skip, Verdict,
     cargo::first_error,
     process::{End, Ran},
     workshop::{Purpose, Texts, Workshop},
@@ -24,6 +24,8 @@ pub(super) struct Row {
 
 #[derive(Debug)]
 struct Tool {
+    /// As a label names it.
+    name: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
     /// What is put behind the arguments.
@@ -46,12 +48,14 @@ pub(super) static ROWS: &[Row] = &[
         extensions: &["py", "pyi"],
         tools: &[
             Tool {
+                name: "pyright",
                 program: "pyright",
                 arguments: &["--level", "error"],
                 of: Of::File,
                 project: None,
             },
             Tool {
+                name: "python3 -m py_compile",
                 program: "python3",
                 arguments: &["-m", "py_compile"],
                 of: Of::File,
@@ -62,6 +66,7 @@ pub(super) static ROWS: &[Row] = &[
     Row {
         extensions: &["ts", "tsx", "mts", "cts"],
         tools: &[Tool {
+            name: "tsc",
             program: "tsc",
             arguments: &["--noEmit", "--pretty", "false"],
             of: Of::Project,
@@ -70,15 +75,52 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         extensions: &["js", "mjs", "cjs"],
-        tools: &[Tool { program: "node", arguments: &["--check"], of: Of::File, project: None }],
+        tools: &[Tool {
+            name: "node --check",
+            program: "node",
+            arguments: &["--check"],
+            of: Of::File,
+            project: None,
+        }],
     },
     Row {
         extensions: &["go"],
         tools: &[Tool {
+            name: "go vet",
             program: "go",
             arguments: &["vet"],
             of: Of::Folder,
             project: Some("go.mod"),
+        }],
+    },
+    Row {
+        extensions: &["sh", "bash"],
+        tools: &[Tool {
+            name: "bash -n",
+            program: "bash",
+            arguments: &["-n"],
+            of: Of::File,
+            project: None,
+        }],
+    },
+    Row {
+        extensions: &["rb"],
+        tools: &[Tool {
+            name: "ruby -c",
+            program: "ruby",
+            arguments: &["-c"],
+            of: Of::File,
+            project: None,
+        }],
+    },
+    Row {
+        extensions: &["php"],
+        tools: &[Tool {
+            name: "php -l",
+            program: "php",
+            arguments: &["-l"],
+            of: Of::File,
+            project: None,
         }],
     },
 ];
@@ -94,27 +136,46 @@ impl Row {
         self.tools.last().map_or("tool", |tool| tool.program)
     }
 
-    /// Checks a file with `edited`, and where that fails with `unedited`, to tell what is new.
+    /// Checks a file by the first tool that can say something; by which one, and what.
     pub(super) async fn compare(
         &self,
         workshop: &Workshop,
-        (file, opened): (&Path, &Path),
+        at: (&Path, &Path),
         edited: &Texts,
         unedited: &Texts,
+    ) -> (Option<&'static str>, Verdict) {
+        let mut why = Skip::NoTool(self.usual());
+        for tool in self.tools {
+            let Some(program) = workshop.sandbox().toolchains().find(tool.program) else {
+                continue;
+            };
+            match tool.compare(workshop, &program, at, (edited, unedited)).await {
+                Ok(Ok(())) => return (Some(tool.name), Verdict::Held),
+                Ok(Err(failure)) => return (Some(tool.name), Verdict::Failed(failure)),
+                Err(skip) => why = skip,
+            }
+        }
+        (None, Verdict::Skipped(why))
+    }
+}
+
+impl Tool {
+    /// Checks a file with the edit, and where that fails without, to tell what is new.
+    async fn compare(
+        &self,
+        workshop: &Workshop,
+        program: &Path,
+        (file, opened): (&Path, &Path),
+        (edited, unedited): (&Texts, &Texts),
     ) -> Result<Result<(), Failure>, Skip> {
-        let found = self
-            .tools
-            .iter()
-            .find_map(|tool| Some((tool, workshop.sandbox().toolchains().find(tool.program)?)));
-        let (tool, program) = found.ok_or(Skip::NoTool(self.usual()))?;
-        let folder = tool.folder(file, opened)?;
+        let folder = self.folder(file, opened)?;
         workshop.sync(edited).await?;
-        let ran = tool.run(workshop, &program, file, &folder).await?;
+        let ran = self.run(workshop, program, file, &folder).await?;
         if ran.end == End::Success {
             return Ok(Ok(()));
         }
         workshop.sync(unedited).await?;
-        let before = tool.run(workshop, &program, file, &folder).await?;
+        let before = self.run(workshop, program, file, &folder).await?;
         let said = |ran: &Ran| workshop.relative(&format!("{}{}", ran.stdout, ran.stderr));
         let (now, before_said) = (said(&ran), said(&before));
         if before.end == End::Success {
@@ -140,9 +201,7 @@ impl Row {
             Ok(Err(Failure::new(new.join("\n"))))
         }
     }
-}
 
-impl Tool {
     /// The folder in which the tool is started.
     fn folder(&self, file: &Path, opened: &Path) -> Result<PathBuf, Skip> {
         let Some(mark) = self.project else { return Ok(opened.to_path_buf()) };

@@ -1,15 +1,18 @@
 //! A generated test on trial: it must compile, pass time after time, and fail where the function it
-//! is for is broken. A test that no broken function fails proves nothing, and is dropped.
+//! is for is broken. A test that no broken function fails proves nothing, and is dropped. So does one
+//! that merely calls a function until it panics itself: what counts is a failure in the test's own
+//! code. Where a function cannot be broken, a test may stay for running what no other test of its
+//! module runs.
 
 use std::{
-    ops::Range,
+    ops::{Range, RangeInclusive},
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use super::{
-    Checker, Failure, Isolation, Progress, Proposal, Rights, Skip, Step, Verdict,
-    cargo::Built,
+    Checker, Failure, Isolation, Progress, Proposal, Rights, Skip, Step, Verdict, condition,
+    coverage::Coverage,
     harness::Harness,
     mutate::mutants,
     process::End,
@@ -67,6 +70,11 @@ pub struct Judgement {
 pub enum Ruling {
     /// It passes, and fails on this broken target.
     Kills(Mutant),
+    /// It passes, there is nothing to break, and it runs so many lines of the target that no other test
+    /// of its module runs.
+    Covers {
+        lines: usize,
+    },
     Dropped(Dropped),
     /// Nothing can be said: it may not be run here, or there is no tool to run it.
     NotTried(Skip),
@@ -85,11 +93,11 @@ pub enum Dropped {
     NotFound,
     #[error("it fails")]
     Fails(Failure),
-    #[error("it passed {passed} times and then failed")]
+    #[error("it passed, and failed on run {}", passed + 1)]
     Flaky { passed: usize, failure: Failure },
     #[error("it does not end")]
     Hangs,
-    #[error("there is nothing in the function to break")]
+    #[error("there is nothing in the function to break, and nothing that only this test runs")]
     NoMutants,
     /// It passes however the target is broken; one of the broken targets as an example.
     #[error("it passes on each of {tried} broken targets")]
@@ -104,8 +112,9 @@ impl Dropped {
                 failure.clone()
             }
             Self::Flaky { passed, failure } => Failure::new(format!(
-                "The test passed {passed} times in a row and then failed, so its result depends on \
-                 time, order or chance:\n{failure}"
+                "The test passed, and failed on run {}, so its result depends on time, order or \
+                 chance:\n{failure}",
+                passed + 1
             )),
             Self::NotFound => Failure::new("There is no function of that name marked `#[test]`."),
             Self::Hangs => Failure::new("The test does not end."),
@@ -153,13 +162,12 @@ impl Checker {
         let compilation = self.compilation(&trial.proposal, may_compile).await?;
         let (workshop, edited) = (&*compilation.workshop, &compilation.edited);
         judgement.isolation = Some(workshop.sandbox().isolation());
-        let harness = compilation.harness(&trial.proposal.file).await?;
-        match harness.build(workshop, edited, &compilation.unedited).await {
-            Built::Clean(_) => {}
-            Built::Worse(failure) => return dropped(Dropped::DoesNotCompile(failure)),
-            Built::Unclear(skip) => return Err(skip),
-        }
-        let Some(test) = harness.named(&harness.list(workshop).await?, &trial.test) else {
+        let harness = match compilation.harness(&trial.proposal.file).await? {
+            Ok(harness) => harness,
+            Err(failure) => return dropped(Dropped::DoesNotCompile(failure)),
+        };
+        let all = harness.list(workshop).await?;
+        let Some(test) = harness.named(&all, &trial.test) else {
             return dropped(Dropped::NotFound);
         };
         let test = [test];
@@ -181,19 +189,32 @@ impl Checker {
                 n => Dropped::Flaky { passed: n - 1, failure },
             });
         }
-        let (path, text, range) = trial.broken(edited)?;
+        let (path, source, range) = trial.broken(edited)?;
         // A broken target may never end: it gets some times of what the test takes.
         let time = (longest * 5).clamp(Duration::from_secs(2), workshop.limits().run);
-        let bench = Bench { workshop, harness: &harness, test: &test, time };
-        let Some(language) = Language::by_path(&path) else { return dropped(Dropped::NoMutants) };
+        let line_of =
+            |text: &str, at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let code = condition::test_code(&trial.proposal).unwrap_or_default();
+        let written = edited.get(&trial.proposal.file).map_or("", String::as_str);
+        let bench = Bench {
+            workshop,
+            harness: &harness,
+            test: &test,
+            time,
+            copies: workshop.copies(&trial.proposal.file),
+            code: line_of(written, code.start)..=line_of(written, code.end),
+            target: (path == trial.proposal.file)
+                .then(|| line_of(&source, range.start)..=line_of(&source, range.end)),
+        };
+        let language = Language::by_path(&path).ok_or(Skip::NoGrammar)?;
         let mut survivor = None;
-        for mutant in mutants(language, &text, &range, trial.mutants * TRIES) {
+        for mutant in mutants(language, &source, &range, trial.mutants * TRIES) {
             if judgement.mutants == trial.mutants {
                 break;
             }
             progress(Step::Mutant { n: judgement.mutants + 1, of: trial.mutants });
             let mut texts = edited.clone();
-            texts.extend(mutant.of(&text).map(|broken| (path.clone(), broken)));
+            texts.extend(mutant.of(&source).map(|broken| (path.clone(), broken)));
             match bench.notices(&texts).await? {
                 None => {}
                 Some(true) => {
@@ -206,10 +227,22 @@ impl Checker {
                 }
             }
         }
-        dropped(match survivor {
-            Some(example) => Dropped::KillsNothing { tried: judgement.mutants, example },
-            None => Dropped::NoMutants,
-        })
+        if let Some(example) = survivor {
+            return dropped(Dropped::KillsNothing { tried: judgement.mutants, example });
+        }
+        workshop.sync(edited).await?;
+        let others: Vec<String> =
+            harness.of_module(all).into_iter().filter(|other| !test.contains(other)).collect();
+        let coverage = Coverage {
+            workshop,
+            harness: &harness,
+            copies: &workshop.copies(&path),
+            lines: line_of(&source, range.start)..=line_of(&source, range.end),
+        };
+        match coverage.gained(&test[0], &others).await? {
+            Some(lines @ 1..) => Ok(Ruling::Covers { lines }),
+            Some(0) | None => dropped(Dropped::NoMutants),
+        }
     }
 }
 
@@ -237,16 +270,69 @@ struct Bench<'a> {
     harness: &'a Harness,
     test: &'a [String],
     time: Duration,
+    /// Where the test's file is in the copy, and the lines of test code in it.
+    copies: Vec<PathBuf>,
+    code: RangeInclusive<usize>,
+    /// The lines of the target where it is in the same file.
+    target: Option<RangeInclusive<usize>>,
 }
 
 impl Bench<'_> {
-    /// Whether the test notices; `None` if the broken target does not compile.
+    /// Whether the test notices. `None` if the broken target does not compile, does not end (that may
+    /// be the machine), or panics itself: of that, a test that asserts nothing fails as well.
     async fn notices(&self, texts: &Texts) -> Result<Option<bool>, Skip> {
         if !self.harness.builds(self.workshop, texts).await? {
             return Ok(None);
         }
         let tested = self.harness.run(self.workshop, self.test, self.time).await?;
-        // A test that does not end any more would be noticed.
-        Ok(Some(tested.end != End::Success))
+        Ok(match tested.end {
+            End::Success => Some(false),
+            End::Failure if !tested.aborted && self.in_test_code(&tested.said) => Some(true),
+            End::Failure | End::TimedOut | End::TooMuchOutput => None,
+        })
+    }
+
+    /// Whether it was the test that failed: by a panic in its own code, or without one, by returning
+    /// an error or by not panicking as it should.
+    fn in_test_code(&self, said: &str) -> bool {
+        let mut panics = panics(said).peekable();
+        let target = |line| self.target.as_ref().is_some_and(|target| target.contains(&line));
+        panics.peek().is_none()
+            || said.contains("did not contain expected string")
+            || panics.any(|(path, line)| {
+                let here = self.copies.iter().any(|copy| copy.ends_with(path));
+                here && self.code.contains(&line) && !target(line)
+            })
+    }
+}
+
+/// The places of panics in what a harness says, as files and lines.
+fn panics(said: &str) -> impl Iterator<Item = (&str, usize)> {
+    let told = said.lines().filter_map(|line| Some(line.split_once(" panicked at ")?.1));
+    // Until Rust 1.73 the message stood before the place.
+    let places = told.map(|place| place.rsplit_once("', ").map_or(place, |(_, place)| place));
+    places.filter_map(|place| {
+        let mut parts = place.trim_end_matches(':').rsplitn(3, ':');
+        let (_column, line, path) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((path, line.parse().ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_panics() {
+        let check = |said: &str, expected: &[(&str, usize)]| {
+            assert_eq!(panics(said).collect::<Vec<_>>(), expected);
+        };
+        check(
+            "---- a stdout ----\n\nthread 'a' (7) panicked at src/a b.rs:12:5:\nno",
+            &[("src/a b.rs", 12)],
+        );
+        check("thread 'a' panicked at src/a b.rs:12:5:\nno", &[("src/a b.rs", 12)]);
+        check("thread 'a' panicked at 'x: 1', src/a.rs:1:2", &[("src/a.rs", 1)]);
+        check("Error: \"no\"", &[]);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Limits, Skip,
-    manifest::Crates,
+    manifest::{Crates, toolchain_override},
     overlay::{Layout, Overlay, OverlayError},
     process::{Job, Ran},
     sandbox::{Bounds, Sandbox},
@@ -31,7 +31,12 @@ pub(super) struct Workshop {
     /// What is copied.
     roots: Vec<PathBuf>,
     files: Vec<PathBuf>,
+    /// The toolchain that the user has set for the workspace's folder.
+    toolchain: Option<String>,
 }
+
+/// What a build may write beyond the output of a run: its messages quote each warning's source.
+const BUILD_OUTPUT: usize = 8;
 
 /// The texts of files that differ from the disk, by their absolute paths.
 pub(super) type Texts = BTreeMap<PathBuf, String>;
@@ -61,7 +66,16 @@ impl Workshop {
             .map_err(|error| Skip::ToolFailed(format!("cannot copy the workspace: {error}")))?;
         let layout = overlay.layout();
         let (overlay, roots) = (Arc::new(Mutex::new(overlay)), vec![root.clone()]);
-        Ok(Self { overlay, layout, sandbox, limits, root, roots, files: Vec::new() })
+        Ok(Self {
+            overlay,
+            layout,
+            sandbox,
+            limits,
+            root,
+            roots,
+            files: Vec::new(),
+            toolchain: None,
+        })
     }
 
     pub(super) const fn sandbox(&self) -> &Sandbox {
@@ -80,13 +94,20 @@ impl Workshop {
         self.layout.mirrored(path)
     }
 
+    /// Where a file is in the copy, since the last [`Self::sync`].
+    pub(super) fn copies(&self, file: &Path) -> Vec<PathBuf> {
+        self.overlay.lock().unwrap_or_else(PoisonError::into_inner).copies(file)
+    }
+
     /// From now on what this survey names is copied.
     pub(super) fn take(&mut self, crates: &Crates) {
         self.roots.clone_from(&crates.roots);
-        let cargo =
-            self.sandbox.toolchains().folders.iter().find(|(name, _)| *name == "CARGO_HOME");
-        let own = |file: &Path| cargo.is_some_and(|(_, home)| file.starts_with(home));
+        let cargo = self.sandbox.toolchains().folder("CARGO_HOME");
+        let own = |file: &Path| cargo.is_some_and(|home| file.starts_with(home));
         self.files = crates.files.iter().filter(|file| !own(file)).cloned().collect();
+        let folder = |name| self.sandbox.toolchains().folder(name);
+        self.toolchain =
+            folder("RUSTUP_HOME").and_then(|home| toolchain_override(&crates.package.folder, home));
     }
 
     /// Brings the copy in step with the disk and `texts`. Once begun it is not cancelled: the next
@@ -117,6 +138,13 @@ impl Workshop {
         let work = self.layout.work();
         let mut environment = self.sandbox.environment(&work);
         environment.push(("CARGO_TARGET_DIR".into(), self.target().into()));
+        let chosen = environment.iter().any(|(name, _)| name == "RUSTUP_TOOLCHAIN");
+        let toolchain = self.toolchain.iter().filter(|_| !chosen);
+        environment.extend(toolchain.map(|name| ("RUSTUP_TOOLCHAIN".into(), name.into())));
+        let output = match purpose {
+            Purpose::Build => self.limits.output.saturating_mul(BUILD_OUTPUT),
+            Purpose::Run => self.limits.output,
+        };
         let job = Job {
             program: program.to_path_buf(),
             arguments,
@@ -124,7 +152,7 @@ impl Workshop {
             environment,
             input: None,
             time,
-            output: self.limits.output,
+            output,
         };
         let bounds = Bounds {
             folder: &work,

@@ -156,6 +156,12 @@ pub fn cache_folder() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
 }
 
+/// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
+/// repository. It need not exist. `None` where there is no home folder.
+pub fn data_folder() -> Option<PathBuf> {
+    folder("XDG_DATA_HOME", ".local/share")
+}
+
 /// [`cache_folder`], or without a home folder one below the system's temporary folder.
 pub fn cache_or_temporary_folder() -> PathBuf {
     cache_folder().unwrap_or_else(|| std::env::temp_dir().join("hearth"))
@@ -209,17 +215,6 @@ impl Toolchains {
         let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
         self.path.iter().map(|folder| folder.join(&name)).find(|path| path.is_file())
     }
-}
-
-/// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
-/// repository. It need not exist. `None` where there is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
-pub fn data_folder() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_DATA_HOME") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".local").join("share"),
-    };
-    Some(folder.join("hearth"))
 }
 
 #[cfg(test)]

@@ -16,29 +16,34 @@ use tempfile::TempDir;
 /// Path, bytes, time and mode of everything in a tree.
 type Picture = Vec<(PathBuf, Vec<u8>, SystemTime, u32)>;
 
-pub struct House {
-    pub root: PathBuf,
-    pub cache: PathBuf,
-    pub checker: Checker,
+pub(crate) struct House {
+    pub(crate) root: PathBuf,
+    pub(crate) cache: PathBuf,
+    pub(crate) checker: Checker,
+    limits: Limits,
     before: Picture,
     _folder: TempDir,
 }
 
-pub fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { run: Duration::from_secs(20), ..Limits::default() }
 }
 
-pub const MANIFEST: &str =
+pub(crate) const MANIFEST: &str =
     "[package]\nname = \"fixture\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
 
 impl House {
     /// A crate of these sources; a manifest is added.
-    pub fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         Self::with(&[&[("Cargo.toml", MANIFEST)], files].concat(), limits())
     }
 
+    pub(crate) fn with(files: &[(&str, &str)], limits: Limits) -> Self {
+        Self::by(files, limits, Toolchains::of_environment())
+    }
+
     /// A tree of these files, of some time ago.
-    pub fn with(files: &[(&str, &str)], limits: Limits) -> Self {
+    pub(crate) fn by(files: &[(&str, &str)], limits: Limits, toolchains: Toolchains) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let base = fs::canonicalize(folder.path()).expect("a path");
         let (root, cache) = (base.join("home/user/project"), base.join("cache"));
@@ -50,13 +55,13 @@ impl House {
             let file = fs::File::options().write(true).open(&path).expect("a file");
             file.set_modified(old).expect("a time");
         }
-        let checker = Checker::new(cache.clone(), Toolchains::of_environment(), limits);
+        let checker = Checker::new(cache.clone(), toolchains, limits.clone());
         let before = picture(&base.join("home"));
-        Self { root, cache, checker, before, _folder: folder }
+        Self { root, cache, checker, limits, before, _folder: folder }
     }
 
     /// A proposal to replace the first `old` in a file by `new`.
-    pub fn proposal(&self, file: &str, old: &str, new: &str) -> Proposal {
+    pub(crate) fn proposal(&self, file: &str, old: &str, new: &str) -> Proposal {
         let path = self.root.join(file);
         let text = fs::read_to_string(&path).expect("a file");
         let start = text.find(old).expect("what is replaced");
@@ -72,7 +77,7 @@ impl House {
         }
     }
 
-    pub async fn climb(&self, proposal: &Proposal) -> Report {
+    pub(crate) async fn climb(&self, proposal: &Proposal) -> Report {
         let steps = Mutex::new(Vec::new());
         let note = |step| steps.lock().expect("no panic").push(step);
         let report = self.checker.climb(proposal, all_rights(), &note).await;
@@ -84,20 +89,57 @@ impl House {
         report
     }
 
+    /// With more in the tree than text.
+    pub(crate) fn and(self, more: impl FnOnce(&Path)) -> Self {
+        more(&self.root);
+        let before = picture(self.root.ancestors().nth(2).expect("a home"));
+        Self { before, ..self }
+    }
+
+    /// As after the server has ended and started again.
+    pub(crate) fn restart(&mut self) {
+        let toolchains = Toolchains::of_environment();
+        self.checker = Checker::new(self.cache.clone(), toolchains, self.limits.clone());
+    }
+
+    /// The one folder with a copy in it.
+    pub(crate) fn slot(&self) -> PathBuf {
+        let slots = fs::read_dir(self.cache.join("check")).expect("a folder");
+        slots.flatten().next().expect("a copy").path()
+    }
+
+    /// Waits until no process lives that was started for a check.
+    pub(crate) async fn nothing_runs(&self) {
+        while living(&self.cache) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The user's tree is as it was.
-    pub fn untouched(&self) {
+    pub(crate) fn untouched(&self) {
         let home = self.root.ancestors().nth(2).expect("a home");
         assert!(picture(home) == self.before, "the user's tree has changed");
     }
 }
 
-pub fn all_rights() -> Rights {
+pub(crate) fn all_rights() -> Rights {
     rights(true, RunTests::Always)
 }
 
-pub fn rights(compile: bool, run: RunTests) -> Rights {
+pub(crate) fn rights(compile: bool, run: RunTests) -> Rights {
     let settings = Settings { check_compile: compile, check_run_tests: run, ..Settings::default() };
     Rights::of(Trust::Trusted, &settings, Answer::NotAsked)
+}
+
+/// Whether a process lives that was started with a path below this folder: a compiler, a harness, a
+/// sandbox around them.
+fn living(folder: &Path) -> bool {
+    let Ok(processes) = fs::read_dir("/proc") else { return false };
+    let folder = folder.as_os_str().as_encoded_bytes();
+    processes.flatten().any(|process| {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.windows(folder.len()).any(|part| part == folder)
+    })
 }
 
 fn picture(folder: &Path) -> Picture {
@@ -122,11 +164,25 @@ fn picture(folder: &Path) -> Picture {
     seen
 }
 
+/// The label of a report, whatever this system can keep from what runs.
+pub(crate) fn label(report: &Report) -> String {
+    Report { isolation: None, ..report.clone() }.to_string()
+}
+
+/// What a tool said without what differs from run to run: the numbers of threads.
+pub(crate) fn masked(said: &str) -> String {
+    let line = |line: &str| match line.split_once("' (").zip(line.split_once(") panicked")) {
+        Some(((thread, _), (_, place))) => [thread, "' panicked", place].concat(),
+        None => line.to_owned(),
+    };
+    said.split_inclusive('\n').map(line).collect()
+}
+
 /// What failed, on one line a rung.
-pub fn shown(report: &Report) -> String {
+pub(crate) fn shown(report: &Report) -> String {
     let line = |(rung, verdict): (Rung, &Verdict)| match verdict {
         Verdict::Held => format!("{}\n", rung.label()),
-        Verdict::Failed(failure) => format!("not {}: {}\n", rung.label(), failure.message),
+        Verdict::Failed(failure) => format!("not {}: {}\n", rung.label(), masked(&failure.message)),
         Verdict::Skipped(skip) => format!("{}? {skip}\n", rung.label()),
     };
     report.outcomes.iter().map(|outcome| line((outcome.rung, &outcome.verdict))).collect()
