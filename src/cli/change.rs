@@ -130,7 +130,7 @@ async fn outcome(
     session.change_roots(|roots| roots.push(root));
     let cache = config::cache_or_temporary_folder().join("check");
     let ground = Ground {
-        desk: Arc::new(Desk::open(Client::new()?, subscription)),
+        desk: Arc::new(Desk::open(Client::new()?, subscription, Arc::default())),
         settings,
         session: Arc::new(session),
         checker: Arc::new(Checker::new(cache, Toolchains::of_environment(), Limits::default())),

@@ -10,7 +10,7 @@ mod reference;
 mod table;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
@@ -140,6 +140,15 @@ pub fn state_folder() -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state")
 }
 
+/// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn cargo_home() -> Option<PathBuf> {
+    match std::env::var("CARGO_HOME") {
+        Ok(folder) if !folder.is_empty() => Some(PathBuf::from(folder)),
+        _ => Some(std::env::home_dir()?.join(".cargo")),
+    }
+}
+
 /// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder.
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
@@ -190,8 +199,27 @@ impl Toolchains {
         let path: Vec<PathBuf> = variable("PATH")
             .map(|path| std::env::split_paths(&path).filter(|path| path.is_absolute()).collect())
             .unwrap_or_default();
-        let handed_on =
-            ["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "GOROOT", "SDKROOT", "DEVELOPER_DIR", "SystemRoot"];
+        // Toolchains, compilers and libraries; no variable here can hold a secret.
+        let handed_on = [
+            "RUSTUP_TOOLCHAIN",
+            "RUSTFLAGS",
+            "GOROOT",
+            "SDKROOT",
+            "DEVELOPER_DIR",
+            "SystemRoot",
+            "CC",
+            "CXX",
+            "AR",
+            "CFLAGS",
+            "CXXFLAGS",
+            "LDFLAGS",
+            "LIBRARY_PATH",
+            "LD_LIBRARY_PATH",
+            "PKG_CONFIG_PATH",
+            "LIBCLANG_PATH",
+            "OPENSSL_DIR",
+            "PROTOC",
+        ];
         let folders = [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("GOPATH", "go")];
         let folder = |(name, usual): (&'static str, &str)| {
             let set = variable(name).map(PathBuf::from);
@@ -208,6 +236,12 @@ impl Toolchains {
             folders: folders.into_iter().filter_map(folder).collect(),
             home,
         }
+    }
+
+    /// The folder that a variable names.
+    pub fn folder(&self, name: &str) -> Option<&Path> {
+        let named = self.folders.iter().find(|(variable, _)| *variable == name);
+        named.map(|(_, folder)| folder.as_path())
     }
 
     /// Where a program is, by its name.

@@ -19,6 +19,7 @@ pub mod lifecycle;
 #[cfg(unix)]
 mod parent;
 pub mod progress;
+mod reading;
 mod refactor;
 mod show;
 mod status;

@@ -29,14 +29,16 @@ pub(super) fn service(
     connection: &Connection,
 ) -> (LspService<Hearth>, ClientSocket) {
     let gone = connection.gone.clone();
-    let cache = options.cache.unwrap_or_else(config::cache_or_temporary_folder);
+    let Options { layers, session, index, cache, state } = options;
+    let cache = cache.unwrap_or_else(config::cache_or_temporary_folder);
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, options.session, options.layers, &cache, options.state, gone)
+        Hearth::new(client, session, index, layers, &cache, state, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)
     .sync("textDocument/didClose", documents::did_close)
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
+    .sync("workspace/didChangeWatchedFiles", workspace::did_change_watched_files)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
     .sync("window/workDoneProgress/cancel", progress::cancel)
     .interactive("textDocument/codeAction", code_action::code_action)

@@ -234,6 +234,12 @@ impl Work<'_> {
                 );
                 Ok(Kept { written, why })
             }
+            Ruling::Covers { lines } => {
+                let why = format!(
+                    "passed {REPEATS} times, and runs {lines} lines that no other test runs"
+                );
+                Ok(Kept { written, why })
+            }
             Ruling::Dropped(dropped) => {
                 let mut tally = self.tally();
                 let name = format!("`{}`", written.name);
