@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
-pub use reference::{json_schema, reference};
+pub use reference::{json_schema, reference, vscode_properties};
 pub use table::Settings;
 pub use value::{Auto, Bounded, KeepAlive, ProviderSetting};
 
@@ -29,6 +29,8 @@ pub enum Layer {
     EditorChange,
     /// Flags of the command that was run.
     CommandLine,
+    /// What the user switched while the editor runs, for as long as it does.
+    Switched,
 }
 
 /// Who may set a key.

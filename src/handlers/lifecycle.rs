@@ -17,7 +17,10 @@ use tower_lsp::{
 use super::{Hearth, current_settings::SECTION, hearth::keep, workspace};
 use crate::{
     config::Layer,
-    lsp::{ClientCaps, convert, ext::ACCEPTED},
+    lsp::{
+        ClientCaps, convert,
+        ext::{ACCEPTED, PAUSE, RESUME},
+    },
     session::task::OwnedTask,
 };
 
@@ -109,7 +112,7 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
             ..CompletionOptions::default()
         }),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: vec![ACCEPTED.to_owned()],
+            commands: [ACCEPTED, PAUSE, RESUME].map(str::to_owned).to_vec(),
             ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {
