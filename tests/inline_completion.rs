@@ -436,3 +436,31 @@ async fn switched_off_is_quiet_at_once() {
     assert_eq!(answer, json!({ "items": [] }));
     client.shutdown().await;
 }
+
+#[tokio::test]
+async fn paused_is_quiet_until_it_is_resumed() {
+    let model = FakeModel::llama_server().await;
+    let mut client = editor(&model).await;
+    let at = client.open(FILE, "fn a() {\n    $0\n}\n");
+    let run = |command: &str| {
+        let params = json!({ "command": command });
+        client.send_raw("workspace/executeCommand", params).answer()
+    };
+    run("hearth.pause").await.expect("no error");
+    client.status(|status| status.paused).await;
+    let answer = ask(&client, INLINE, at).answer().await.expect("no error");
+    assert_eq!(answer, json!({ "items": [] }));
+    // What the settings say meanwhile changes nothing.
+    client.notify_raw(
+        "workspace/didChangeConfiguration",
+        json!({ "settings": { "hearth": { "completion": { "enabled": true } } } }),
+    );
+    let answer = ask(&client, INLINE, at).answer().await.expect("no error");
+    assert_eq!(answer, json!({ "items": [] }));
+    run("hearth.resume").await.expect("no error");
+    client.status(|status| !status.paused).await;
+    let pending = ask(&client, INLINE, at);
+    let _generation = says(&model, "b();").await;
+    assert_eq!(shown(&pending.answer().await.expect("no error")), r#"1:4-1:4 "b();""#);
+    client.shutdown().await;
+}

@@ -109,11 +109,7 @@ export class StatusItem implements vscode.Disposable {
     if (!status) {
       return;
     }
-    const [, state] = STATES[status.state];
     const lines: string[] = [status.message];
-    if (status.model) {
-      lines.push(`Model: ${status.model} (${state}), at ${status.endpoint ?? 'an unknown place'} (${status.provider ?? 'unknown'})`);
-    }
     if (status.mode) {
       lines.push(`Completes by ${status.mode}`);
     }
