@@ -13,7 +13,8 @@ fn every_extension_is_described_with_all_its_fields() {
     let page = include_str!("../docs/protocol.md");
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
     for command in [ACCEPTED, PAUSE, RESUME] {
-        let is_title = |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
+        let is_title =
+            |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");
     }
     let all = StatusParams {

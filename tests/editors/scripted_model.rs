@@ -19,8 +19,8 @@ use fake_model::FakeModel;
 async fn main() -> anyhow::Result<()> {
     let path = std::env::args().nth(1).context("scripted_model SCRIPT")?;
     let script = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
-    let script: Vec<(String, String)> =
-        serde_json::from_slice(&script).with_context(|| format!("{path} is not a list of pairs"))?;
+    let script: Vec<(String, String)> = serde_json::from_slice(&script)
+        .with_context(|| format!("{path} is not a list of pairs"))?;
     let model = FakeModel::llama_server().await;
     writeln!(std::io::stdout(), "{}", model.url())?;
     loop {

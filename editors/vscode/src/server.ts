@@ -2,6 +2,7 @@
  * The server process and the connection to it. An end that nobody asked for is shown in the status
  * bar and answered with a new start, not with a pop-up.
  */
+import { spawn, type ChildProcess } from 'node:child_process';
 import * as vscode from 'vscode';
 import {
   CloseAction,
@@ -20,8 +21,16 @@ import type { ServerStatus, StatusItem } from './status';
 const STARTS = 4;
 const WITHIN_MS = 3 * 60 * 1000;
 
+/** A client whose own failures go to the log: what a user has to know is in the status bar. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
 export class Server {
   private client: LanguageClient | undefined;
+  private process: ChildProcess | undefined;
   /** When the server ended by itself. */
   private ends: number[] = [];
   /** Starts and stops run one after the other. */
@@ -68,20 +77,30 @@ export class Server {
       return;
     }
     this.status.starting();
-    this.log.info(`starting ${program}`);
-    const client = new LanguageClient('hearth', 'Hearth', { command: program, args: ['serve', '--stdio'] }, this.options());
+    const run = async () => {
+      this.log.info(`starting ${program}`);
+      this.process = spawn(program, ['serve', '--stdio']).on('error', (error) => this.log.error(error));
+      return this.process;
+    };
+    const closed = () => (client === this.client ? this.closed() : { action: CloseAction.DoNotRestart, handled: true });
+    const client: LanguageClient = new QuietClient('hearth', 'Hearth', run, this.options(closed));
     client.onNotification('hearth/status', (status: ServerStatus) => this.status.told(status));
     this.client = client;
     await client.start();
   }
 
   private async doStop(): Promise<void> {
-    const client = this.client;
+    const [client, process] = [this.client, this.process];
     this.client = undefined;
-    await client?.dispose();
+    if (client?.isRunning()) {
+      await client.stop().catch((error) => this.log.error(error));
+    }
+    // One that was still starting cannot be asked to end.
+    process?.kill();
+    this.status.starting();
   }
 
-  private options(): LanguageClientOptions {
+  private options(closed: () => CloseHandlerResult): LanguageClientOptions {
     return {
       documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
       initializationOptions: () => this.settings.machine(),
@@ -89,7 +108,12 @@ export class Server {
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       errorHandler: {
         error: () => ({ action: ErrorAction.Continue, handled: true }),
-        closed: () => this.closed(),
+        closed,
+      },
+      // A server that ends meanwhile is started again when its end is noticed.
+      initializationFailedHandler: (error) => {
+        this.log.error(error);
+        return false;
       },
       middleware: {
         workspace: {

@@ -23,10 +23,10 @@ const TIMED = 20;
 const NAME = 28;
 
 const STATES = {
-  cold: ['circle-outline', 'cold'],
-  loading: ['loading~spin', 'loading'],
-  warm: ['circle-filled', 'warm'],
-  down: ['circle-slash', 'no model'],
+  cold: ['circle-outline', 'Cold'],
+  loading: ['loading~spin', 'Loading'],
+  warm: ['circle-filled', 'Warm'],
+  down: ['circle-slash', 'No model'],
 } as const;
 
 export class StatusItem implements vscode.Disposable {
@@ -64,7 +64,7 @@ export class StatusItem implements vscode.Disposable {
     this.status = status;
     const [icon, state] = STATES[status.state];
     const model = status.model && status.model.length > NAME ? `${status.model.slice(0, NAME)}…` : status.model;
-    this.item.text = status.paused ? '$(debug-pause) Hearth: paused' : `$(${icon}) ${model ?? `Hearth: ${state}`}`;
+    this.item.text = status.paused ? '$(debug-pause) Hearth: paused' : `$(${icon}) ${model ?? `Hearth: ${state.toLowerCase()}`}`;
     this.item.backgroundColor = status.state === 'down' && !status.paused ? warning() : undefined;
     this.describe();
     setContext({ running: true, paused: status.paused ?? false, warm: status.state === 'warm' });
@@ -109,7 +109,8 @@ export class StatusItem implements vscode.Disposable {
     if (!status) {
       return;
     }
-    const lines: string[] = [status.message];
+    const [, state] = STATES[status.state];
+    const lines = [`${status.paused ? 'Paused' : state}: ${status.message}`];
     if (status.mode) {
       lines.push(`Completes by ${status.mode}`);
     }
