@@ -13,7 +13,7 @@ use crate::{
     model::fim,
     route::{Health, State},
     session::task::OwnedTask,
-    task::{Desk, desk::Last},
+    task::{self, Desk, desk::Last},
 };
 
 /// Tells the client now and at every change.
@@ -61,7 +61,10 @@ fn params(health: &Health, last: &Last, settings: &Settings) -> StatusParams {
         endpoint: serving.map(|serving| serving.provider.endpoint().to_owned()),
         model: serving.map(|serving| serving.model.name.clone()),
         mode: serving.map(|serving| fim::choose(&serving.model).to_string()),
-        message: health.message.clone(),
+        message: match serving.and_then(|serving| task::unasked(serving, settings)) {
+            Some(reason) => format!("{}. {reason}", health.message),
+            None => health.message.clone(),
+        },
         last_no_suggestion: last.no_suggestion.clone(),
     }
 }
