@@ -98,7 +98,7 @@ async fn a_block_in_a_file_of_tabs_and_crlf() {
     check(
         "fn a() {$0\r\n}\r\nfn b() {\r\n\tc();\r\n}\r\n",
         "\n    let x = 1;\n    d(x);\n}\n",
-        expect![[r#"0:8-0:8 "\r\n\tlet x = 1;\r\n\td(x);""#]],
+        expect![[r#"0:8-0:8 "\n\tlet x = 1;\n\td(x);""#]],
     )
     .await;
 }

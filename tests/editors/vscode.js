@@ -4,7 +4,7 @@
 //   vscode.js PORT WORK SCRIPTED REAL
 //
 // VS Code runs at PORT with its data in WORK; SCRIPTED and REAL are the URLs of the model of
-// vscode_script.json and of a real llama-server.
+// script.json and of a real llama-server.
 const fs = require('node:fs'), path = require('node:path');
 const { isDeepStrictEqual } = require('node:util');
 const { START_MS, ghost, go, open, palette, status, toasts, until } = require('./vscode_browser.js');
