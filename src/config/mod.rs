@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 pub use clouds::{Cloud, CloudKind, Clouds, Dollars, KeyReference, KeySource};
-pub use reference::{json_schema, reference};
+pub use reference::{json_schema, reference, vscode_properties};
 pub use table::{CloudSettings, Settings};
 pub use value::{
     Auto, Bounded, Fraction, KeepAlive, NamedPrompt, PrivateHost, ProviderSetting, RunTests,
@@ -33,6 +33,8 @@ pub enum Layer {
     EditorChange,
     /// Flags of the command that was run.
     CommandLine,
+    /// What the user switched while the editor runs, for as long as it does.
+    Switched,
 }
 
 /// Who may set a key.
