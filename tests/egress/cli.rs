@@ -62,13 +62,12 @@ fn a_user_sees_what_would_leave_and_what_left() {
           src/main.rs:1-1
           replaced: 1 × github-pat
           kept here: .env looks like a place for secrets
-          kept here: target/big.rs is ignored (.gitignore)
+        .gitignore:1-1
+        target/
         src/key.rs:1-1
         let key = "<secret 1>";
         src/main.rs:1-1
         fn main() {}
-        .gitignore:1-1
-        target/
     "#]]
     .assert_eq(&numbered(&shown));
     assert!(Log::new(&state).entries().expect("a log").is_empty(), "a look leaves no trace");
