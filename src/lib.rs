@@ -23,14 +23,15 @@
 //! | [`route`] | who answers, and why; discovery, health | wire formats |
 //! | [`context`] | the window, the prompt, its layout | providers |
 //! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
+//! | [`index`] | the files of the workspace: items, uses, search | prompts |
 //! | [`egress`] | what may leave this machine, and why not | wire formats, who asks |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
 //! | [`engine`] | tensors: runs a GGUF in this process | everything else |
 //! | [`config`] | settings | everything above |
 //!
-//! Imports run downwards: cli, server → handlers → task → route, check → context → model → egress →
-//! session → syntax, engine → config. `lsp` is used by server and handlers alone.
+//! Imports run downwards: cli, server → handlers → task → route, check → context → index, model →
+//! egress → session → syntax, engine → config. `lsp` is used by server and handlers alone.
 //!
 //! # Invariants
 //!
@@ -71,6 +72,7 @@ pub mod context;
 pub mod egress;
 pub mod engine;
 pub mod handlers;
+pub mod index;
 pub mod lsp;
 pub mod model;
 pub mod route;

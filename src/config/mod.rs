@@ -139,6 +139,15 @@ fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
     Some(named.or_else(|| Some(std::env::home_dir()?.join(usual)))?.join("hearth"))
 }
 
+/// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn cargo_home() -> Option<PathBuf> {
+    match std::env::var("CARGO_HOME") {
+        Ok(folder) if !folder.is_empty() => Some(PathBuf::from(folder)),
+        _ => Some(std::env::home_dir()?.join(".cargo")),
+    }
+}
+
 /// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
 /// repository. It need not exist. `None` where there is no home folder.
 pub fn data_folder() -> Option<PathBuf> {

@@ -93,10 +93,13 @@ settings! {
     "health_check.timeout_ms" Workspace health_timeout_ms: Bounded<50, 60_000> = Bounded::new(2_000);
     /// Further looks before a server that did not answer counts as down.
     "health_check.retry_count" Workspace health_retry_count: Bounded<0, 10> = Bounded::new(2);
-    /// Files that are in no prompt that leaves this machine, as patterns in the notation of
-    /// `.gitignore`, from the workspace's root. Files that look like a place for keys, and those that
-    /// `.gitignore` or `.hearthignore` name, never are.
+    /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
+    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well, and files
+    /// that look like a place for keys never leave this machine.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Whether the public signatures of dependencies count as context, where their source is on this
+    /// machine (Cargo's registry).
+    "context.dependencies" Workspace context_dependencies: bool = true;
     /// Files of which nothing leaves this machine, in the same notation: a task with a piece of one
     /// of them is private as a whole.
     "privacy.private" Machine privacy_private: Vec<String> = Vec::new();
