@@ -7,6 +7,7 @@ mod complete;
 mod egress;
 mod model;
 mod place;
+mod route;
 mod serve;
 mod status;
 pub mod terminal;
@@ -45,12 +46,14 @@ enum Command {
     Complete(complete::Arguments),
     /// Say which model would answer, and why
     Status(status::Arguments),
+    /// Say who would do a piece of work, and why: this machine, the private network or a cloud
+    Route(route::Arguments),
+    /// Say which model is built in, or put another one in its place
+    Model(model::Arguments),
     /// Trust a folder: let its code be compiled and run, and parts of it be sent with consent
     Trust(trust::Arguments),
     /// Say what left this machine, what was refused, and what would leave
     Egress(egress::Arguments),
-    /// Say which model is built in, or put another one in its place
-    Model(model::Arguments),
 }
 
 /// Runs the command that the process's arguments name.
@@ -61,9 +64,10 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
+        Command::Route(route) => route::run(&route, &arguments.assignments),
+        Command::Model(model) => model::run(&model),
         Command::Trust(trust) => trust::run(&trust),
         Command::Egress(egress) => egress::run(&egress, &arguments.assignments),
-        Command::Model(model) => model::run(&model),
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed there is nobody to tell.
