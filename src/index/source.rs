@@ -13,6 +13,9 @@ use crate::syntax::{Language, table::LANGUAGES};
 /// Files above this are not read, in bytes: data, or written by a program.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// Files behind this many are not read: the folder is hardly a project's.
+pub(super) const MAX_FILES: usize = 100_000;
+
 /// Where a program says that it has written a file: within this many bytes from its start.
 const HEAD_BYTES: usize = 1_024;
 
@@ -38,6 +41,8 @@ pub enum Skip {
     Generated,
     /// Not there any more, or not for us.
     Unreadable,
+    /// Behind as many others as are read.
+    TooMany,
 }
 
 impl fmt::Display for Skip {
@@ -47,6 +52,7 @@ impl fmt::Display for Skip {
             Self::Binary => "binary",
             Self::Generated => "generated",
             Self::Unreadable => "unreadable",
+            Self::TooMany => "one too many",
         })
     }
 }

@@ -28,7 +28,7 @@ use super::{
     modules::{self, Packages},
     reach::{self, Reach},
     rules::Rules,
-    source::{self, Stamp},
+    source::{self, MAX_FILES, Stamp},
     watch::Watch,
 };
 use crate::syntax::Language;
@@ -92,8 +92,10 @@ struct Queue {
     skipped: HashMap<Arc<Path>, Skip>,
     /// Cargo's manifests within reach.
     manifests: BTreeSet<PathBuf>,
-    /// Files of the first scan that are done or not, for the progress.
+    /// Files that the scans have found, for the progress.
     found: usize,
+    /// Files of the last scan that were too many.
+    too_many: usize,
 }
 
 /// What is outside of the workspace.
@@ -280,6 +282,9 @@ impl Shared {
 
     /// What is no source by its name may be, or have been, a folder.
     fn folder_changed(&self, path: &Path) {
+        if !self.reach().allows(path) {
+            return;
+        }
         let mut queue = self.lock();
         if path.is_dir() {
             queue.due.insert(Job::Scan);
@@ -295,7 +300,7 @@ impl Shared {
         let reach = self.reach();
         let watches = self.watch.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let mut folders = HashSet::new();
-        let mut manifests = BTreeSet::new();
+        let (mut manifests, mut too_many) = (BTreeSet::new(), 0);
         let mut seen: HashSet<Arc<Path>> = HashSet::new();
         for entry in reach.entries() {
             if self.stop.load(Ordering::Relaxed) {
@@ -308,6 +313,10 @@ impl Shared {
                 manifests.insert(entry.path().to_owned());
             }
             if !reach::is_file(&entry) || !source::is_source(entry.path()) {
+                continue;
+            }
+            if seen.len() >= MAX_FILES {
+                too_many += 1;
                 continue;
             }
             let path: Arc<Path> = entry.path().into();
@@ -328,6 +337,7 @@ impl Shared {
             queue.due.insert(Job::Scan);
         }
         queue.manifests = manifests;
+        queue.too_many = too_many;
         queue.due.insert(Job::Dependencies);
         let unseen: Vec<_> =
             queue.known.keys().filter(|path| !seen.contains(*path)).cloned().collect();
@@ -522,6 +532,9 @@ impl Shared {
         if queue.due.is_empty() {
             for skip in queue.skipped.values() {
                 *skipped.entry(*skip).or_insert(0) += 1;
+            }
+            if queue.too_many > 0 {
+                skipped.insert(Skip::TooMany, queue.too_many);
             }
         }
         self.progress.send_if_modified(|progress| {
