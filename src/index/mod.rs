@@ -120,7 +120,7 @@ impl Index {
 
     /// What is known right now.
     pub fn read(&self) -> View<'_> {
-        self.shared.contents.read().unwrap_or_else(PoisonError::into_inner)
+        self.shared.read()
     }
 
     /// An open document has this text. `tree` must be of exactly it; without one the text is parsed

@@ -10,7 +10,7 @@ use std::{
     hash::BuildHasher as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -23,7 +23,7 @@ use tree_sitter::Tree;
 use super::{
     Contents, File, Origin, Progress, Skip,
     contents::About,
-    dependencies::{Dependencies, Package},
+    dependencies::{Dependencies, Found, Package},
     extract::Draft,
     modules::{self, Packages},
     reach::{self, Reach},
@@ -103,8 +103,7 @@ struct Queue {
 struct Outside {
     /// Cargo's folder; `None` where dependencies do not count.
     cargo_home: Option<PathBuf>,
-    /// Those that count.
-    packages: BTreeSet<Package>,
+    found: Found,
     /// By the folder of a package: the first names of the paths in its `pub use`.
     handed_on: HashMap<Arc<Path>, BTreeSet<String>>,
 }
@@ -153,7 +152,7 @@ impl Shared {
         let reach = Arc::new(reach);
         *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&reach);
         let known: Vec<_> = {
-            let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+            let contents = self.read();
             let files = contents.files().filter(|(_, file)| *file.origin() == Origin::Workspace);
             files.map(|(_, file)| Arc::clone(file.path())).collect()
         };
@@ -411,8 +410,13 @@ impl Shared {
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&reach, &self.reach()) {
             contents.put(about, draft);
+            let more_used = self.outside().found.unused.iter().any(|name| is_used(&contents, name));
             drop(contents);
-            self.lock().skipped.remove(path);
+            let mut queue = self.lock();
+            queue.skipped.remove(path);
+            if more_used {
+                queue.due.insert(Job::Dependencies);
+            }
         } else {
             drop(contents);
             // What may be read has changed on the way.
@@ -429,13 +433,19 @@ impl Shared {
             (outside.cargo_home.clone(), outside.handed_on.clone())
         };
         let wanted = cargo_home
-            .map(|home| Dependencies::read(&manifests, &home).packages(&handed_on))
+            .map(|home| {
+                let dependencies = Dependencies::read(&manifests, &home);
+                dependencies.find(&handed_on, |name| is_used(&self.read(), name))
+            })
             .unwrap_or_default();
         let before = {
             let outside = &mut *self.outside();
-            outside.handed_on.retain(|folder, _| wanted.iter().any(|new| new.folder == *folder));
-            std::mem::replace(&mut outside.packages, wanted.clone())
+            let is_wanted =
+                |folder: &Arc<Path>| wanted.packages.iter().any(|new| new.folder == *folder);
+            outside.handed_on.retain(|folder, _| is_wanted(folder));
+            std::mem::replace(&mut outside.found, wanted.clone()).packages
         };
+        let wanted = wanted.packages;
         let gone: Vec<_> = before.difference(&wanted).collect();
         if !gone.is_empty() {
             let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
@@ -485,7 +495,7 @@ impl Shared {
         };
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         let outside = &mut *self.outside();
-        if !outside.packages.contains(package) {
+        if !outside.found.packages.contains(package) {
             return;
         }
         contents.put(about, draft);
@@ -497,6 +507,10 @@ impl Shared {
             let mut queue = self.lock();
             queue.due.insert(Job::Dependencies);
         }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {
@@ -549,6 +563,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the workspace's code knows a name.
+fn is_used(contents: &Contents, name: &str) -> bool {
+    contents.symbol(name).is_some_and(|name| contents.file_frequency(name) > 0)
 }
 
 /// Tells texts apart within one process.
