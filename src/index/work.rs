@@ -541,7 +541,11 @@ impl Shared {
 
     /// Wakes threads and tells how things stand.
     fn tell(&self, queue: &Queue) {
-        self.wake.notify_all();
+        match queue.due.len() {
+            0 => {}
+            1 => self.wake.notify_one(),
+            _ => self.wake.notify_all(),
+        }
         let mut skipped = BTreeMap::new();
         if queue.due.is_empty() {
             for skip in queue.skipped.values() {
