@@ -20,17 +20,18 @@
 //! | [`lsp`] | client capabilities, our extensions, conversions | everything else |
 //! | [`task`] | what a user asks for | providers, protocol |
 //! | [`check`] | whether a text is fit to show | models |
-//! | [`route`] | who answers, and why; discovery, health | wire formats |
+//! | [`route`] | who answers, and why; health, fallback, the retry loop | wire formats |
 //! | [`context`] | the window, the prompt, its layout | providers |
 //! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
+//! | [`index`] | the files of the workspace: items, uses, search | prompts |
 //! | [`egress`] | what may leave this machine, and why not | wire formats, who asks |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
 //! | [`engine`] | tensors: runs a GGUF in this process | everything else |
 //! | [`config`] | settings | everything above |
 //!
-//! Imports run downwards: cli, server → handlers → task → route, check → context → model → egress →
-//! session → syntax, engine → config. `lsp` is used by server and handlers alone.
+//! Imports run downwards: cli, server → handlers → task → route, check → context → index, model →
+//! egress → session → syntax, engine → config. `lsp` is used by server and handlers alone.
 //!
 //! # Invariants
 //!
@@ -45,7 +46,7 @@
 //! 4. Text that may go to a cloud is made of pieces that know where they come from; nothing excluded
 //!    and no secret is in it, and it is written down before it leaves. (`tests/egress.rs`.)
 //! 5. A task never names a provider; the choice carries its reason. (`tests/house.rs`,
-//!    `tests/routing.rs`.)
+//!    `tests/routing.rs`, `tests/rules.rs`.)
 //! 6. A prompt can only be built through a [`model::Budget`]; it can't overflow. (The constructor is
 //!    private; `tests/prompt.rs`.)
 //! 7. Nothing that a repository contains sets an endpoint, a key or a command. (`config::tests`.)
@@ -56,6 +57,8 @@
 //! 11. stdout belongs to the protocol; code and prompts stay out of logs and off the disk.
 //!     (`tests/inline_completion.rs`.)
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
+//! 13. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
+//!     `tests/fallback.rs`.)
 //!
 //! # Why these foundations
 //!
@@ -71,6 +74,7 @@ pub mod context;
 pub mod egress;
 pub mod engine;
 pub mod handlers;
+pub mod index;
 pub mod lsp;
 pub mod model;
 pub mod route;

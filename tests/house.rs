@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["lsp", "task"],
     &["route", "check"],
     &["context"],
-    &["model"],
+    &["index", "model"],
     &["egress"],
     &["session"],
     &["syntax", "engine"],

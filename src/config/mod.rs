@@ -138,25 +138,28 @@ pub fn state_folder() -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state")
 }
 
-/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder.
+/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder. A
+/// relative path is none (XDG says so): it would lead into whatever folder Hearth was started in.
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
-    let folder = match std::env::var(variable) {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(usual),
-    };
-    Some(folder.join("hearth"))
+    let named = std::env::var(variable).ok().map(PathBuf::from);
+    let named = named.filter(|folder| folder.is_absolute());
+    Some(named.or_else(|| Some(std::env::home_dir()?.join(usual)))?.join("hearth"))
+}
+
+/// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn cargo_home() -> Option<PathBuf> {
+    match std::env::var("CARGO_HOME") {
+        Ok(folder) if !folder.is_empty() => Some(PathBuf::from(folder)),
+        _ => Some(std::env::home_dir()?.join(".cargo")),
+    }
 }
 
 /// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
 /// repository. It need not exist. `None` where there is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn data_folder() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_DATA_HOME") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".local").join("share"),
-    };
-    Some(folder.join("hearth"))
+    folder("XDG_DATA_HOME", ".local/share")
 }
 
 #[cfg(test)]

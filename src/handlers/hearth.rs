@@ -5,15 +5,17 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
 use super::{CurrentSettings, EditorUser, WorkspaceTrust};
 use crate::{
-    config::Layers,
+    config::{self, Layers},
+    index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
-    session::{Encoding, Session, task::OwnedTask},
+    session::{Encoding, Follower, Session, task::OwnedTask},
     task::Desk,
 };
 
@@ -28,6 +30,15 @@ pub struct Hearth {
     pub(super) gone: CancellationToken,
     client: OnceLock<ClientCaps>,
     desk: OnceLock<Arc<Desk>>,
+    pub(super) index: Arc<Index>,
+    /// Keeps the index's scope that of the session's roots and the settings.
+    pub(super) scoping: Mutex<Option<OwnedTask>>,
+    /// Wakes that task when the roots change.
+    pub(super) roots_changed: Arc<Notify>,
+    /// Tells the client that the workspace is being read.
+    pub(super) telling_progress: Mutex<Option<OwnedTask>>,
+    /// Asks to be told of changed files, or watches for them here.
+    pub(super) watching_files: Mutex<Option<OwnedTask>>,
     /// Tells the client how the model is.
     pub(super) telling_status: Mutex<Option<OwnedTask>>,
     /// Asks the client for its settings; a newer question replaces the older one.
@@ -42,6 +53,7 @@ impl Hearth {
     pub fn new(
         client: Client,
         session: Arc<Session>,
+        index: Arc<Index>,
         layers: Layers,
         state: Option<PathBuf>,
         gone: CancellationToken,
@@ -55,6 +67,11 @@ impl Hearth {
             gone,
             client: OnceLock::new(),
             desk: OnceLock::new(),
+            index,
+            scoping: Mutex::default(),
+            roots_changed: Arc::default(),
+            telling_progress: Mutex::default(),
+            watching_files: Mutex::default(),
             telling_status: Mutex::default(),
             asking_settings: Mutex::default(),
             registering: Mutex::default(),
@@ -78,11 +95,13 @@ impl Hearth {
         self.desk.get().cloned()
     }
 
-    /// Starts to look for a model and to load it.
+    /// Starts to read the workspace, and to look for a model and to load it.
     pub(super) fn open_desk(&self) {
+        self.follow_workspace();
         match model::Client::new() {
             Ok(client) => {
-                let desk = Arc::new(Desk::open(client, self.settings.subscribe()));
+                let desk = Desk::open(client, self.settings.subscribe(), Arc::clone(&self.index));
+                let desk = Arc::new(desk);
                 keep(
                     &self.telling_status,
                     super::status::tell(&desk, self.settings.subscribe(), self.outbox.clone()),
@@ -92,6 +111,35 @@ impl Hearth {
             }
             Err(error) => tracing::error!(%error, "no connection to any model can be made"),
         }
+    }
+
+    /// Has the index follow the session's documents, its roots and the settings.
+    fn follow_workspace(&self) {
+        let (session, index) = (Arc::clone(&self.session), Arc::clone(&self.index));
+        session.set_follower(Arc::clone(&index) as Arc<dyn Follower>);
+        let (mut settings, roots_changed) =
+            (self.settings.subscribe(), Arc::clone(&self.roots_changed));
+        let task = OwnedTask::spawn(async move {
+            loop {
+                let scope = {
+                    let settings = settings.borrow_and_update();
+                    Scope {
+                        roots: session.roots(),
+                        exclude: settings.privacy_exclude.clone(),
+                        cargo_home: settings
+                            .context_dependencies
+                            .then(config::cargo_home)
+                            .flatten(),
+                    }
+                };
+                index.set_scope(scope);
+                tokio::select! {
+                    changed = settings.changed() => if changed.is_err() { return },
+                    () = roots_changed.notified() => {}
+                }
+            }
+        });
+        keep(&self.scoping, task);
     }
 
     pub(super) fn met_client(&self, client: ClientCaps) {

@@ -26,12 +26,13 @@ pub(super) fn service(
 ) -> (LspService<Hearth>, ClientSocket) {
     let gone = connection.gone.clone();
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, options.session, options.layers, options.state, gone)
+        Hearth::new(client, options.session, options.index, options.layers, options.state, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)
     .sync("textDocument/didClose", documents::did_close)
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
+    .sync("workspace/didChangeWatchedFiles", workspace::did_change_watched_files)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
     .sync("hearth/didChangeTrust", trust::did_change_trust)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
