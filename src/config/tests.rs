@@ -146,7 +146,12 @@ fn clouds_come_in_the_users_order() {
             "mike": { "kind": "openai" },
             "none": { "model": "o" },
         } } }),
-        expect![[""]],
+        expect![[r#"
+            zulu: m at https://api.anthropic.com/ (Anthropic), key Some("ANTHROPIC_API_KEY") [], Some((3.0, 15.0))
+            alpha: n at https://openrouter.ai/api/v1 (OpenAi), key None ["pass", "openrouter"], None
+            the cloud 'mike' has no model (router.cloud.mike.model)
+            the cloud 'none' has no endpoint (router.cloud.none.endpoint)
+        "#]],
     );
 }
 
@@ -158,7 +163,10 @@ fn widely_copied_names_mean_the_same() {
                 "cloud_api_key": "${MY_KEY}" },
             "model_routing": { "cloud": { "default": "large", "fallback": "small" } },
         }),
-        expect![[""]],
+        expect![[r#"
+            default: large at https://api.anthropic.com/ (Anthropic), key Some("MY_KEY") [], None
+            fallback: small at https://api.anthropic.com/ (Anthropic), key Some("MY_KEY") [], None
+        "#]],
     );
 }
 
@@ -170,7 +178,11 @@ fn a_usual_key_goes_to_its_own_service_alone() {
             "other": { "kind": "openai", "model": "m", "endpoint": "https://elsewhere.example/v1" },
             "like": { "model": "m", "endpoint": "https://api.anthropic.com.example" },
         } } }),
-        expect![[""]],
+        expect![[r#"
+            own: m at https://api.openai.com/v1 (OpenAi), key Some("OPENAI_API_KEY") [], None
+            other: m at https://elsewhere.example/v1 (OpenAi), key None [], None
+            like: m at https://api.anthropic.com.example/ (OpenAi), key None [], None
+        "#]],
     );
 }
 
@@ -179,7 +191,11 @@ fn a_key_in_the_settings_is_refused_and_not_repeated() {
     check_clouds(
         json!({ "router": { "cloud": { "c": { "kind": "anthropic", "model": "m",
             "api_key": "sk-ant-secret", "api_key_command": "" } } } }),
-        expect![[""]],
+        expect![[r#"
+            c: m at https://api.anthropic.com/ (Anthropic), key Some("ANTHROPIC_API_KEY") [], None
+            setting 'router.cloud.c.api_key' is not shown here, expected "auto" or a reference to the environment such as "${ANTHROPIC_API_KEY}"; keys are not kept in settings; using "auto"
+            setting 'router.cloud.c.api_key_command' is not shown here, expected a list, each a name in quotes; using []
+        "#]],
     );
 }
 
