@@ -65,7 +65,7 @@ fn a_workspace_cannot_set_where_code_goes() {
         )],
         expect![[r#"
             endpoint auto, ceiling 24000, debounce 5
-            setting 'router.local_endpoint' decides where code is sent, so it is taken from the user's file, the editor's start options or the command line only, not from a workspace
+            setting 'router.local_endpoint' decides where code is sent or what runs, so it is taken from the user's file, the editor's start options or the command line only, not from a workspace
         "#]],
     );
 }

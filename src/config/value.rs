@@ -163,6 +163,65 @@ impl Value for ProviderSetting {
     }
 }
 
+/// An instruction that a user has named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPrompt {
+    /// As it stands in a menu.
+    pub title: String,
+    pub instruction: String,
+}
+
+impl Value for NamedPrompt {
+    fn read(json: &Json) -> Result<Self, String> {
+        let text = |key: &str| json.get(key).map(String::read)?.ok();
+        match (text("title"), text("instruction")) {
+            (Some(title), Some(instruction)) => Ok(Self { title, instruction }),
+            _ => Err("a table with a title and an instruction".to_owned()),
+        }
+    }
+    fn show(&self) -> Json {
+        json!({ "title": self.title, "instruction": self.instruction })
+    }
+    fn schema() -> Json {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["title", "instruction"],
+            "properties": { "title": String::schema(), "instruction": String::schema() },
+        })
+    }
+}
+
+/// Whether tests may be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunTests {
+    /// Once a workspace, before the first.
+    Ask,
+    Always,
+    Never,
+}
+
+impl RunTests {
+    const NAMES: [(&str, Self); 3] =
+        [("ask", Self::Ask), ("always", Self::Always), ("never", Self::Never)];
+}
+
+impl Value for RunTests {
+    fn read(json: &Json) -> Result<Self, String> {
+        Self::NAMES
+            .iter()
+            .find(|(name, _)| json.as_str() == Some(name))
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| "one of \"ask\", \"always\", \"never\"".to_owned())
+    }
+    fn show(&self) -> Json {
+        json!(Self::NAMES.iter().find(|(_, choice)| choice == self).map(|(name, _)| *name))
+    }
+    fn schema() -> Json {
+        json!({ "enum": Self::NAMES.map(|(name, _)| name) })
+    }
+}
+
 /// How long a model stays loaded after its last use, in Ollama's notation: a number with `ms`, `s`,
 /// `m` or `h`, or `-1` for as long as the server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
