@@ -85,7 +85,8 @@ settings! {
     /// Milliseconds without a key before the model is asked. `"auto"`: 30.
     "completion.debounce_ms" Workspace debounce_ms: Auto<Bounded<0, 5_000>> = Auto::Auto;
     /// Whether an edit that a model wrote is compiled before it is shown, in workspaces that you
-    /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace.
+    /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace:
+    /// [what an edit has passed](checks.md).
     "check.compile" Machine check_compile: bool = true;
     /// Whether tests are run on such a copy: `"ask"` once a workspace, `"always"` or `"never"`.
     "check.run_tests" Machine check_run_tests: RunTests = RunTests::Ask;

@@ -110,7 +110,15 @@ impl House {
 
     /// Waits until no process lives that was started for a check.
     pub(crate) async fn nothing_runs(&self) {
-        while living(&self.cache) {
+        while living(&self.cache, "") {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until a process of this name lives that was started for a check.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn runs(&self, name: &str) {
+        while !living(&self.cache, name) {
             tokio::task::yield_now().await;
         }
     }
@@ -131,14 +139,15 @@ pub(crate) fn rights(compile: bool, run: RunTests) -> Rights {
     Rights::of(Trust::Trusted, &settings, Answer::NotAsked)
 }
 
-/// Whether a process lives that was started with a path below this folder: a compiler, a harness, a
-/// sandbox around them.
-fn living(folder: &Path) -> bool {
+/// Whether a process lives that was started with a path below this folder and with this name in its
+/// command line: a compiler, a harness, a sandbox around them.
+fn living(folder: &Path, name: &str) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else { return false };
-    let folder = folder.as_os_str().as_encoded_bytes();
+    let folder = folder.to_string_lossy();
     processes.flatten().any(|process| {
         let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        line.windows(folder.len()).any(|part| part == folder)
+        let line = String::from_utf8_lossy(&line);
+        line.contains(&*folder) && line.contains(name)
     })
 }
 
