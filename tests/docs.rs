@@ -1,13 +1,16 @@
 //! The pages that describe the protocol say what the code says.
 
-use hearth::lsp::ext::{ACCEPTED, Status, StatusParams, StatusState};
+use hearth::lsp::ext::{ACCEPTED, DidChangeTrust, Status, StatusParams, StatusState, TRUST};
 use tower_lsp::gen_lsp_types::Notification as _;
 
 #[test]
 fn every_extension_is_described_with_all_its_fields() {
     let page = include_str!("../docs/protocol.md");
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
-    assert!(page.contains(&format!("## `{ACCEPTED}`")));
+    assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
+    for command in [ACCEPTED, TRUST] {
+        assert!(page.contains(&format!("## `{command}`")));
+    }
     let all = StatusParams {
         state: StatusState::Warm,
         provider: Some(String::new()),

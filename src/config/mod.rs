@@ -5,6 +5,7 @@
 //! an editor may have read in a workspace ([`Layer::EditorChange`]). A bad value never stops the
 //! server: it is named, and the value of the layer below stands.
 
+mod clouds;
 mod reference;
 mod table;
 mod value;
@@ -13,9 +14,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+pub use clouds::{Cloud, CloudKind, Clouds, Dollars, KeyReference, KeySource};
 pub use reference::{json_schema, reference};
-pub use table::Settings;
-pub use value::{Auto, Bounded, KeepAlive, ProviderSetting, RunTests};
+pub use table::{CloudSettings, Settings};
+pub use value::{Auto, Bounded, Fraction, KeepAlive, PrivateHost, ProviderSetting, RunTests};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,12 +48,12 @@ pub enum Complaint {
     #[error("unknown setting '{key}'{}", .near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default())]
     Unknown { key: String, near: Option<&'static str> },
     #[error("setting '{key}' is {found}, expected {expected}; using {kept}")]
-    Invalid { key: &'static str, found: String, expected: String, kept: String },
+    Invalid { key: String, found: String, expected: String, kept: String },
     #[error(
         "setting '{key}' decides where code is sent or what runs, so it is taken from the user's \
          file, the editor's start options or the command line only, not from a workspace"
     )]
-    NotFromWorkspace { key: &'static str },
+    NotFromWorkspace { key: String },
     #[error("cannot read {}: {detail}", .path.display())]
     File { path: PathBuf, detail: String },
     #[error("'{text}' is not KEY=VALUE")]
@@ -90,7 +92,13 @@ impl Layers {
         };
         match toml::from_str::<Json>(&text) {
             Ok(tree) => self.set(Layer::UserFile, tree),
-            Err(error) => return Some(Complaint::File { path, detail: error.to_string() }),
+            // Its message alone: the whole error quotes the line, and that may hold a key.
+            Err(error) => {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+                let detail = format!("line {line}: {}", error.message());
+                return Some(Complaint::File { path, detail });
+            }
         }
         None
     }
@@ -120,13 +128,23 @@ impl Layers {
 }
 
 /// Where the user's file is, or would be. `None` where there is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn user_file() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_CONFIG_HOME") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".config"),
-    };
-    Some(folder.join("hearth").join("config.toml"))
+    Some(folder("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
+}
+
+/// Where decisions and the audit log are kept, outside of any repository: `hearth` under the XDG
+/// state folder. `None` where there is no home folder.
+pub fn state_folder() -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
+}
+
+/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder. A
+/// relative path is none (XDG says so): it would lead into whatever folder Hearth was started in.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
+    let named = std::env::var(variable).ok().map(PathBuf::from);
+    let named = named.filter(|folder| folder.is_absolute());
+    Some(named.or_else(|| Some(std::env::home_dir()?.join(usual)))?.join("hearth"))
 }
 
 /// Where Hearth keeps what can be made again: `hearth` under the XDG cache folder. `None` where there
@@ -151,13 +169,8 @@ pub fn cargo_home() -> Option<PathBuf> {
 
 /// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
 /// repository. It need not exist. `None` where there is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn data_folder() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_DATA_HOME") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".local").join("share"),
-    };
-    Some(folder.join("hearth"))
+    folder("XDG_DATA_HOME", ".local/share")
 }
 
 /// What build tools need of the environment: where programs and toolchains are. Nothing else of it,

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::{Scope, table::ROWS};
+use super::{
+    Scope,
+    table::{CLOUD_ROWS, ROWS, Row},
+};
 
 /// JSON Schema (draft 2020-12) of the settings tree.
 pub fn json_schema() -> Json {
@@ -16,23 +19,34 @@ pub fn json_schema() -> Json {
         "properties": {},
     });
     for row in ROWS {
-        let mut parts = row.key.split('.').peekable();
-        let mut place = &mut root;
-        while let Some(part) = parts.next() {
-            let properties = &mut place["properties"];
-            if parts.peek().is_some() {
-                if properties[part].is_null() {
-                    properties[part] = json!({ "type": "object", "additionalProperties": false, "properties": {} });
-                }
-            } else {
-                properties[part] = (row.schema)();
-                properties[part]["default"] = (row.default)();
-                properties[part]["description"] = json!(plain(row.doc));
-            }
-            place = &mut properties[part];
-        }
+        add(&mut root, row);
     }
+    let mut cloud = json!({ "type": "object", "additionalProperties": false, "properties": {} });
+    for row in CLOUD_ROWS {
+        add(&mut cloud, row);
+    }
+    let named = json!({ "type": "object", "additionalProperties": cloud });
+    root["properties"]["router"]["properties"]["cloud"] = named;
     root
+}
+
+fn add<S>(root: &mut Json, row: &Row<S>) {
+    let mut parts = row.key.split('.').peekable();
+    let mut place = root;
+    while let Some(part) = parts.next() {
+        let properties = &mut place["properties"];
+        if parts.peek().is_some() {
+            if properties[part].is_null() {
+                properties[part] =
+                    json!({ "type": "object", "additionalProperties": false, "properties": {} });
+            }
+        } else {
+            properties[part] = (row.schema)();
+            properties[part]["default"] = (row.default)();
+            properties[part]["description"] = json!(plain(row.doc));
+        }
+        place = &mut properties[part];
+    }
 }
 
 /// The settings as a Markdown page.
@@ -47,13 +61,26 @@ pub fn reference() -> String {
          This page is generated from the table in `src/config/table.rs`.\n",
     );
     for row in ROWS {
-        let scope = if row.scope == Scope::Machine { ", *machine*" } else { "" };
-        let _ = write!(page, "\n## `{}`\n\nDefault `{}`{scope}.\n\n", row.key, (row.default)());
-        for line in row.doc.lines() {
-            let _ = writeln!(page, "{}", line.trim());
-        }
+        describe(&mut page, "", row);
+    }
+    page.push_str(
+        "\n# Clouds\n\n\
+         Any number of them, each under a name of its own. The first one that is well is asked, in the \
+         order in which they are written. Nothing is sent to any without the border: its exclusions, \
+         its search for secrets, and your consent.\n",
+    );
+    for row in CLOUD_ROWS {
+        describe(&mut page, "router.cloud.NAME.", row);
     }
     page
+}
+
+fn describe<S>(page: &mut String, prefix: &str, row: &Row<S>) {
+    let scope = if row.scope == Scope::Machine { ", *machine*" } else { "" };
+    let _ = write!(page, "\n## `{prefix}{}`\n\nDefault `{}`{scope}.\n\n", row.key, (row.default)());
+    for line in row.doc.lines() {
+        let _ = writeln!(page, "{}", line.trim());
+    }
 }
 
 fn plain(doc: &str) -> String {

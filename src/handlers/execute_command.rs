@@ -6,15 +6,17 @@ use tower_lsp::{
     jsonrpc::Error,
 };
 
-use super::{Hearth, Reply};
-use crate::lsp::ext::ACCEPTED;
+use super::{Hearth, Reply, trust};
+use crate::lsp::ext::{ACCEPTED, TRUST};
 
-pub fn execute_command(_hearth: &Hearth, params: ExecuteCommandParams) -> Reply<Option<LspAny>> {
-    let result = if params.command == ACCEPTED {
-        tracing::debug!("a suggestion was accepted");
-        Ok(None)
-    } else {
-        Err(Error::invalid_params(format!("unknown command '{}'", params.command)))
+pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<Option<LspAny>> {
+    let result = match params.command.as_str() {
+        ACCEPTED => {
+            tracing::debug!("a suggestion was accepted");
+            Ok(None)
+        }
+        TRUST => return trust::trust(hearth),
+        unknown => Err(Error::invalid_params(format!("unknown command '{unknown}'"))),
     };
     future::ready(result).boxed()
 }

@@ -1,12 +1,15 @@
 //! What all handlers share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
-use super::CurrentSettings;
+use super::{CurrentSettings, EditorUser, WorkspaceTrust};
 use crate::{
     config::{self, Layers},
     index::{Index, Scope},
@@ -22,6 +25,7 @@ pub struct Hearth {
     pub session: Arc<Session>,
     pub outbox: Outbox,
     pub settings: Arc<CurrentSettings>,
+    pub trust: WorkspaceTrust,
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
     client: OnceLock<ClientCaps>,
@@ -51,11 +55,13 @@ impl Hearth {
         session: Arc<Session>,
         index: Arc<Index>,
         layers: Layers,
+        state: Option<PathBuf>,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
         Self {
             session,
+            trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,

@@ -17,7 +17,10 @@ use tower_lsp::{
 use super::{Hearth, current_settings::SECTION, hearth::keep, progress, workspace};
 use crate::{
     config::Layer,
-    lsp::{ClientCaps, convert, ext::ACCEPTED},
+    lsp::{
+        ClientCaps, convert,
+        ext::{ACCEPTED, TRUST},
+    },
     session::task::OwnedTask,
 };
 
@@ -38,7 +41,8 @@ impl LanguageServer for Hearth {
         }
         let roots = roots(&params);
         self.session.change_roots(|all| *all = roots);
-        if let Some(options) = params.initialization_options {
+        if let Some(mut options) = params.initialization_options {
+            self.trust.take_option(&mut options);
             self.settings.set(Layer::EditorStart, options);
         }
         self.open_desk();
@@ -114,7 +118,7 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
             ..CompletionOptions::default()
         }),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: vec![ACCEPTED.to_owned()],
+            commands: [ACCEPTED, TRUST].map(str::to_owned).to_vec(),
             ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {

@@ -16,6 +16,8 @@ pub mod lifecycle;
 mod parent;
 mod progress;
 mod status;
+pub mod trust;
+mod user;
 pub mod workspace;
 
 use futures::future::BoxFuture;
@@ -23,6 +25,8 @@ use tower_lsp::jsonrpc;
 
 pub use current_settings::CurrentSettings;
 pub use hearth::Hearth;
+pub use trust::WorkspaceTrust;
+pub use user::EditorUser;
 
 /// The answer to a request, still to be worked out.
 pub type Reply<R> = BoxFuture<'static, jsonrpc::Result<R>>;

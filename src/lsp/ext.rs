@@ -7,6 +7,26 @@ use tower_lsp::gen_lsp_types::{LspNotificationMethod, MessageDirection, Notifica
 /// the item. Its arguments are for Hearth alone.
 pub const ACCEPTED: &str = "hearth.accepted";
 
+/// The command that asks the user whether the open folders are trusted.
+pub const TRUST: &str = "hearth.trust";
+
+/// `hearth/didChangeTrust`, client to server: whether the editor's user trusts the workspace.
+#[derive(Debug)]
+pub enum DidChangeTrust {}
+
+impl Notification for DidChangeTrust {
+    type Params = DidChangeTrustParams;
+    const METHOD: LspNotificationMethod<'static> =
+        LspNotificationMethod::Custom("hearth/didChangeTrust");
+    const MESSAGE_DIRECTION: MessageDirection = MessageDirection::ClientToServer;
+}
+
+/// The parameters of `hearth/didChangeTrust`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DidChangeTrustParams {
+    pub trusted: bool,
+}
+
 /// `hearth/status`, server to client: how the model is, whenever that changes.
 #[derive(Debug)]
 pub enum Status {}

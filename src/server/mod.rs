@@ -7,7 +7,7 @@ mod layer;
 mod panic;
 mod routes;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -35,6 +35,9 @@ pub struct Options {
     pub session: Arc<Session>,
     /// What is known of the workspace; an embedder may look at it, too.
     pub index: Arc<Index>,
+    /// The folder that keeps the user's decisions and the audit log; without one, nothing is sent to
+    /// a cloud, and no folder is trusted but by the editor.
+    pub state: Option<PathBuf>,
 }
 
 /// How a connection ended.

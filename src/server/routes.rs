@@ -16,7 +16,7 @@ use tower_lsp::{ClientSocket, LspService, LspServiceBuilder};
 
 use super::{Connection, Options};
 use crate::handlers::{
-    Hearth, Reply, completion, documents, execute_command, inline_completion, workspace,
+    Hearth, Reply, completion, documents, execute_command, inline_completion, trust, workspace,
 };
 
 /// Hearth as a service, and the other end of its messages to the client.
@@ -26,7 +26,7 @@ pub(super) fn service(
 ) -> (LspService<Hearth>, ClientSocket) {
     let gone = connection.gone.clone();
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, options.session, options.index, options.layers, gone)
+        Hearth::new(client, options.session, options.index, options.layers, options.state, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)
@@ -34,6 +34,7 @@ pub(super) fn service(
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
     .sync("workspace/didChangeWatchedFiles", workspace::did_change_watched_files)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
+    .sync("hearth/didChangeTrust", trust::did_change_trust)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
     .interactive("workspace/executeCommand", execute_command::execute_command)

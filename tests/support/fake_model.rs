@@ -296,7 +296,7 @@ impl Generation {
     }
 }
 
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let value = tokio::time::timeout(PATIENCE, future).await;
     value.unwrap_or_else(|elapsed| panic!("the fake model waited for {what}: {elapsed}"))
 }
@@ -337,7 +337,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
 }
 
 /// Reads one request; `None` at the end of the connection.
-async fn read_request(
+pub(super) async fn read_request(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Option<Request>> {
