@@ -98,7 +98,7 @@ async fn a_block_in_a_file_of_tabs_and_crlf() {
     check(
         "fn a() {$0\r\n}\r\nfn b() {\r\n\tc();\r\n}\r\n",
         "\n    let x = 1;\n    d(x);\n}\n",
-        expect![[r#"0:8-0:8 "\r\n\tlet x = 1;\r\n\td(x);""#]],
+        expect![[r#"0:8-0:8 "\n\tlet x = 1;\n\td(x);""#]],
     )
     .await;
 }
@@ -434,5 +434,33 @@ async fn switched_off_is_quiet_at_once() {
     let at = client.open(FILE, "fn a() {\n    $0\n}\n");
     let answer = ask(&client, INLINE, at).answer().await.expect("no error");
     assert_eq!(answer, json!({ "items": [] }));
+    client.shutdown().await;
+}
+
+#[tokio::test]
+async fn paused_is_quiet_until_it_is_resumed() {
+    let model = FakeModel::llama_server().await;
+    let mut client = editor(&model).await;
+    let at = client.open(FILE, "fn a() {\n    $0\n}\n");
+    let run = |command: &str| {
+        let params = json!({ "command": command });
+        client.send_raw("workspace/executeCommand", params).answer()
+    };
+    run("hearth.pause").await.expect("no error");
+    client.status(|status| status.paused).await;
+    let answer = ask(&client, INLINE, at).answer().await.expect("no error");
+    assert_eq!(answer, json!({ "items": [] }));
+    // What the settings say meanwhile changes nothing.
+    client.notify_raw(
+        "workspace/didChangeConfiguration",
+        json!({ "settings": { "hearth": { "completion": { "enabled": true } } } }),
+    );
+    let answer = ask(&client, INLINE, at).answer().await.expect("no error");
+    assert_eq!(answer, json!({ "items": [] }));
+    run("hearth.resume").await.expect("no error");
+    client.status(|status| !status.paused).await;
+    let pending = ask(&client, INLINE, at);
+    let _generation = says(&model, "b();").await;
+    assert_eq!(shown(&pending.answer().await.expect("no error")), r#"1:4-1:4 "b();""#);
     client.shutdown().await;
 }

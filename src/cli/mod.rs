@@ -3,6 +3,7 @@
 //!
 //! stdout carries a command's result and nothing else; everything about it goes to stderr.
 
+mod change;
 mod complete;
 mod egress;
 mod model;
@@ -44,6 +45,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Complete the code at one place of a file and print the completion
     Complete(complete::Arguments),
+    /// Change an item as told and print the diff, once it has been checked
+    Refactor(change::Refactor),
+    /// Write tests for a function or a type and print the diff, once they have been on trial
+    Test(change::Test),
     /// Say which model would answer, and why
     Status(status::Arguments),
     /// Say who would do a piece of work, and why: this machine, the private network or a cloud
@@ -63,6 +68,8 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
+        Command::Refactor(refactor) => change::refactor(refactor, &arguments.assignments),
+        Command::Test(test) => change::test(&test, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
         Command::Route(route) => route::run(&route, &arguments.assignments),
         Command::Model(model) => model::run(&model),

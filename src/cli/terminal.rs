@@ -21,6 +21,11 @@ impl<R: BufRead + Send, W: Write + Send> Terminal<R, W> {
         Self { streams: Mutex::new((input, output)) }
     }
 
+    /// Whether the user says yes.
+    pub(super) fn agrees(&self, question: &str) -> bool {
+        self.ask(&format!("{question} [y/n]")) == Some('y')
+    }
+
     /// The first letter of the answer, in lower case.
     fn ask(&self, question: &str) -> Option<char> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 pub use clouds::{Cloud, CloudKind, Clouds, Dollars, KeyReference, KeySource};
-pub use reference::{json_schema, reference};
+pub use reference::{json_schema, reference, vscode_properties};
 pub use table::{CloudSettings, Settings};
-pub use value::{Auto, Bounded, Fraction, KeepAlive, PrivateHost, ProviderSetting, RunTests};
+pub use value::{
+    Auto, Bounded, Fraction, KeepAlive, NamedPrompt, PrivateHost, ProviderSetting, RunTests,
+};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +33,8 @@ pub enum Layer {
     EditorChange,
     /// Flags of the command that was run.
     CommandLine,
+    /// What the user switched while the editor runs, for as long as it does.
+    Switched,
 }
 
 /// Who may set a key.
@@ -149,13 +153,8 @@ fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
 
 /// Where Hearth keeps what can be made again: `hearth` under the XDG cache folder. `None` where there
 /// is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn cache_folder() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_CACHE_HOME") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".cache"),
-    };
-    Some(folder.join("hearth"))
+    folder("XDG_CACHE_HOME", ".cache")
 }
 
 /// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
@@ -171,6 +170,11 @@ pub fn cargo_home() -> Option<PathBuf> {
 /// repository. It need not exist. `None` where there is no home folder.
 pub fn data_folder() -> Option<PathBuf> {
     folder("XDG_DATA_HOME", ".local/share")
+}
+
+/// [`cache_folder`], or without a home folder one below the system's temporary folder.
+pub fn cache_or_temporary_folder() -> PathBuf {
+    cache_folder().unwrap_or_else(|| std::env::temp_dir().join("hearth"))
 }
 
 /// What build tools need of the environment: where programs and toolchains are. Nothing else of it,

@@ -5,7 +5,10 @@ use serde_json::Value as Json;
 use super::{
     Complaint, Layer, Scope,
     clouds::{self, CloudKind, Clouds, Dollars, KeyReference},
-    value::{Auto, Bounded, Fraction, KeepAlive, PrivateHost, ProviderSetting, RunTests, Value},
+    value::{
+        Auto, Bounded, Fraction, KeepAlive, NamedPrompt, PrivateHost, ProviderSetting, RunTests,
+        Value,
+    },
 };
 
 /// What is known of one setting beside its value, in a tree `S`.
@@ -113,6 +116,9 @@ settings! {
     "completion.enabled" Workspace completion_enabled: bool = true;
     /// Milliseconds without a key before the model is asked. `"auto"`: 30.
     "completion.debounce_ms" Workspace debounce_ms: Auto<Bounded<0, 5_000>> = Auto::Auto;
+    /// Instructions of your own, each a code action: a list of tables with a `title` and an
+    /// `instruction`.
+    "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();
     /// Whether an edit that a model wrote is compiled before it is shown, in workspaces that you
     /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace:
     /// [what an edit has passed](checks.md).

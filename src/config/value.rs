@@ -163,6 +163,35 @@ impl Value for ProviderSetting {
     }
 }
 
+/// An instruction that a user has named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPrompt {
+    /// As it stands in a menu.
+    pub title: String,
+    pub instruction: String,
+}
+
+impl Value for NamedPrompt {
+    fn read(json: &Json) -> Result<Self, String> {
+        let text = |key: &str| json.get(key).map(String::read)?.ok();
+        match (text("title"), text("instruction")) {
+            (Some(title), Some(instruction)) => Ok(Self { title, instruction }),
+            _ => Err("a table with a title and an instruction".to_owned()),
+        }
+    }
+    fn show(&self) -> Json {
+        json!({ "title": self.title, "instruction": self.instruction })
+    }
+    fn schema() -> Json {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["title", "instruction"],
+            "properties": { "title": String::schema(), "instruction": String::schema() },
+        })
+    }
+}
+
 /// Whether tests may be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunTests {

@@ -1,7 +1,7 @@
 //! What all handlers share.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -9,9 +9,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
-use super::{CurrentSettings, EditorUser, WorkspaceTrust};
+use super::{
+    CurrentSettings, EditorUser, WorkspaceTrust, consent::Consent, progress::Running, show::Screen,
+};
 use crate::{
-    config::{self, Layers},
+    check::{Checker, Limits},
+    config::{self, Layers, Toolchains},
     index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
@@ -28,6 +31,11 @@ pub struct Hearth {
     pub trust: WorkspaceTrust,
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
+    /// Work that a user can cancel.
+    pub(super) running: Running,
+    pub(super) consent: Consent,
+    pub(super) screen: Screen,
+    pub(super) checker: Arc<Checker>,
     client: OnceLock<ClientCaps>,
     desk: OnceLock<Arc<Desk>>,
     pub(super) index: Arc<Index>,
@@ -55,12 +63,21 @@ impl Hearth {
         session: Arc<Session>,
         index: Arc<Index>,
         layers: Layers,
+        cache: &Path,
         state: Option<PathBuf>,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
         Self {
             session,
+            running: Running::default(),
+            consent: Consent::default(),
+            screen: Screen::new(outbox.clone(), cache.join("shown")),
+            checker: Arc::new(Checker::new(
+                cache.join("check"),
+                Toolchains::of_environment(),
+                Limits::default(),
+            )),
             trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,

@@ -5,7 +5,11 @@
 //! that owns all it needs and is dropped when the client cancels. No handler knows a model or a
 //! socket, and none computes for long.
 
+mod apply_edit;
+pub mod code_action;
+pub mod code_lens;
 pub mod completion;
+mod consent;
 mod current_settings;
 pub mod documents;
 pub mod execute_command;
@@ -14,7 +18,10 @@ pub mod inline_completion;
 pub mod lifecycle;
 #[cfg(unix)]
 mod parent;
-mod progress;
+pub mod progress;
+mod reading;
+mod refactor;
+mod show;
 mod status;
 pub mod trust;
 mod user;

@@ -59,6 +59,11 @@ impl WorkspaceTrust {
         self.state.as_deref()
     }
 
+    /// Who is asked.
+    pub(super) fn user(&self) -> &EditorUser {
+        &self.user
+    }
+
     /// Whether a folder is trusted; asks where nobody has decided. What cannot be read is no trust.
     pub async fn of(&self, root: &Path) -> bool {
         let Some(state) = &self.state else { return self.source() == Trust::Editor(true) };

@@ -34,7 +34,7 @@ impl EditorUser {
     }
 
     /// The title of the button that was chosen.
-    async fn ask(&self, message: String, titles: &[&str]) -> Option<String> {
+    pub(super) async fn ask(&self, message: String, titles: &[&str]) -> Option<String> {
         let item = |title: &&str| MessageActionItem {
             title: (*title).to_owned(),
             properties: HashMap::new(),
