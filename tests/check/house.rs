@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -19,7 +19,7 @@ type Picture = Vec<(PathBuf, Vec<u8>, SystemTime, u32)>;
 pub(crate) struct House {
     pub(crate) root: PathBuf,
     pub(crate) cache: PathBuf,
-    pub(crate) checker: Checker,
+    pub(crate) checker: Arc<Checker>,
     limits: Limits,
     before: Picture,
     _folder: TempDir,
@@ -55,7 +55,7 @@ impl House {
             let file = fs::File::options().write(true).open(&path).expect("a file");
             file.set_modified(old).expect("a time");
         }
-        let checker = Checker::new(cache.clone(), toolchains, limits.clone());
+        let checker = Arc::new(Checker::new(cache.clone(), toolchains, limits.clone()));
         let before = picture(&base.join("home"));
         Self { root, cache, checker, limits, before, _folder: folder }
     }
@@ -99,7 +99,7 @@ impl House {
     /// As after the server has ended and started again.
     pub(crate) fn restart(&mut self) {
         let toolchains = Toolchains::of_environment();
-        self.checker = Checker::new(self.cache.clone(), toolchains, self.limits.clone());
+        self.checker = Arc::new(Checker::new(self.cache.clone(), toolchains, self.limits.clone()));
     }
 
     /// The one folder with a copy in it.
