@@ -88,8 +88,7 @@ async fn ask(ground: &Ground, house: &House, task: &Task) -> (Reached, String) {
     let reached = *reached.lock().unwrap_or_else(PoisonError::into_inner);
     match outcome {
         Outcome::Held(edit) => (Reached::Held, edit.checks),
-        Outcome::Fell { why, .. } => (reached, why),
-        Outcome::Refused(why) => (reached, why),
+        Outcome::Fell { why, .. } | Outcome::Refused(why) => (reached, why),
     }
 }
 
