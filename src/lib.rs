@@ -57,6 +57,7 @@
 //! 11. stdout belongs to the protocol; code and prompts stay out of logs and off the disk.
 //!     (`tests/inline_completion.rs`.)
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
+//! 13. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)
 //!
 //! # Why these foundations
 //!
