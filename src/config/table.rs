@@ -120,7 +120,8 @@ settings! {
     /// `instruction`.
     "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();
     /// Whether an edit that a model wrote is compiled before it is shown, in workspaces that you
-    /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace.
+    /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace:
+    /// [what an edit has passed](checks.md).
     "check.compile" Machine check_compile: bool = true;
     /// Whether tests are run on such a copy: `"ask"` once a workspace, `"always"` or `"never"`.
     "check.run_tests" Machine check_run_tests: RunTests = RunTests::Ask;
