@@ -7,6 +7,7 @@ mod complete;
 mod model;
 mod place;
 mod serve;
+mod setup;
 mod status;
 
 use std::{io::Write as _, process::ExitCode};
@@ -40,6 +41,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Complete the code at one place of a file and print the completion
     Complete(complete::Arguments),
+    /// Print the configuration of an editor, or write it
+    Setup(setup::Arguments),
     /// Say which model would answer, and why
     Status(status::Arguments),
     /// Say which model is built in, or put another one in its place
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
+        Command::Setup(setup) => setup::run(&setup),
         Command::Status(status) => status::run(&status, &arguments.assignments),
         Command::Model(model) => model::run(&model),
     };
