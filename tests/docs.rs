@@ -3,7 +3,7 @@
 use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
-    lsp::ext::{ACCEPTED, PAUSE, RESUME, Status, StatusParams, StatusState},
+    lsp::ext::{ACCEPTED, DidChangeTrust, PAUSE, RESUME, Status, StatusParams, StatusState, TRUST},
 };
 use serde_json::{Value as Json, json};
 use tower_lsp::gen_lsp_types::Notification as _;
@@ -12,7 +12,8 @@ use tower_lsp::gen_lsp_types::Notification as _;
 fn every_extension_is_described_with_all_its_fields() {
     let page = include_str!("../docs/protocol.md");
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
-    for command in [ACCEPTED, PAUSE, RESUME] {
+    assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
+    for command in [ACCEPTED, PAUSE, RESUME, TRUST] {
         let is_title =
             |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");

@@ -231,17 +231,17 @@ async fn a_popup_stays_good_while_one_types_along() {
     let answer = popup.answer().await.expect("no error");
     expect![[r#"
         {
-          "newText": "foo(1);",
           "range": {
-            "end": {
-              "character": 13,
-              "line": 1
-            },
             "start": {
-              "character": 12,
-              "line": 1
+              "line": 1,
+              "character": 12
+            },
+            "end": {
+              "line": 1,
+              "character": 13
             }
-          }
+          },
+          "newText": "foo(1);"
         }"#]]
     .assert_eq(&format!("{:#}", answer["items"][0]["textEdit"]));
     // Editors filter by what is typed by then.
@@ -268,24 +268,24 @@ async fn a_popup_does_not_wait_and_the_next_key_finds_what_came_late() {
           "isIncomplete": true,
           "items": [
             {
+              "label": "foo(1);",
+              "kind": 1,
               "detail": "Hearth",
+              "sortText": "\u0001",
               "filterText": "foo",
               "insertTextFormat": 1,
-              "kind": 1,
-              "label": "foo(1);",
-              "sortText": "\u0001",
               "textEdit": {
-                "newText": "foo(1);",
                 "range": {
-                  "end": {
-                    "character": 14,
-                    "line": 1
-                  },
                   "start": {
-                    "character": 12,
-                    "line": 1
+                    "line": 1,
+                    "character": 12
+                  },
+                  "end": {
+                    "line": 1,
+                    "character": 14
                   }
-                }
+                },
+                "newText": "foo(1);"
               }
             }
           ]
@@ -384,7 +384,7 @@ async fn an_address_that_is_not_this_machine() {
     let endpoint = "http://192.0.2.1:11434".parse().expect("a URL");
     let client = setup(&endpoint).start().await;
     let status = client.status(|status| status.state == StatusState::Down).await;
-    expect!["http://192.0.2.1:11434/ is not on this machine; Hearth sends code to loopback addresses only"].assert_eq(&status.message);
+    expect!["http://192.0.2.1:11434/ is not on this machine; Hearth sends code to loopback addresses, to router.private_hosts and, behind the border, to router.cloud only"].assert_eq(&status.message);
     client.shutdown().await;
 }
 

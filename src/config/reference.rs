@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::{Scope, table::ROWS};
+use super::{
+    Scope,
+    table::{CLOUD_ROWS, ROWS, Row},
+};
 
 /// JSON Schema (draft 2020-12) of the settings tree.
 pub fn json_schema() -> Json {
@@ -16,23 +19,34 @@ pub fn json_schema() -> Json {
         "properties": {},
     });
     for row in ROWS {
-        let mut parts = row.key.split('.').peekable();
-        let mut place = &mut root;
-        while let Some(part) = parts.next() {
-            let properties = &mut place["properties"];
-            if parts.peek().is_some() {
-                if properties[part].is_null() {
-                    properties[part] = json!({ "type": "object", "additionalProperties": false, "properties": {} });
-                }
-            } else {
-                properties[part] = (row.schema)();
-                properties[part]["default"] = (row.default)();
-                properties[part]["description"] = json!(plain(row.doc));
-            }
-            place = &mut properties[part];
-        }
+        add(&mut root, row);
     }
+    let mut cloud = json!({ "type": "object", "additionalProperties": false, "properties": {} });
+    for row in CLOUD_ROWS {
+        add(&mut cloud, row);
+    }
+    let named = json!({ "type": "object", "additionalProperties": cloud });
+    root["properties"]["router"]["properties"]["cloud"] = named;
     root
+}
+
+fn add<S>(root: &mut Json, row: &Row<S>) {
+    let mut parts = row.key.split('.').peekable();
+    let mut place = root;
+    while let Some(part) = parts.next() {
+        let properties = &mut place["properties"];
+        if parts.peek().is_some() {
+            if properties[part].is_null() {
+                properties[part] =
+                    json!({ "type": "object", "additionalProperties": false, "properties": {} });
+            }
+        } else {
+            properties[part] = (row.schema)();
+            properties[part]["default"] = (row.default)();
+            properties[part]["description"] = json!(plain(row.doc));
+        }
+        place = &mut properties[part];
+    }
 }
 
 /// The settings as VS Code's manifest declares them (`contributes.configuration`), by their full keys.
@@ -52,6 +66,13 @@ pub fn vscode_properties() -> Json {
         });
         all.insert(format!("hearth.{}", row.key), property);
     }
+    // A table of any number of clouds has no field in a settings editor: it is written as JSON.
+    let mut clouds = json_schema()["properties"]["router"]["properties"]["cloud"].take();
+    clouds["default"] = json!({});
+    clouds["markdownDescription"] =
+        json!("Clouds, each under a name of its own (docs/settings.md).");
+    clouds["scope"] = json!("machine");
+    all.insert("hearth.router.cloud".to_owned(), clouds);
     Json::Object(all)
 }
 
@@ -71,19 +92,32 @@ pub fn reference() -> String {
         "# Settings\n\n\
          One tree, in `hearth/config.toml` under the XDG configuration folder (`~/.config` by default) \
          and from the editor alike. Later wins: defaults, the file, the editor, the command line \
-         (`--set KEY=VALUE`). A key marked *machine* decides where code is sent or how a model is \
+         (`--set KEY=VALUE`). A key marked *machine* decides where code is sent, what runs or how a model is \
          served: it is taken from the file, from the editor's start options and from the command line, \
          never from settings that a workspace may contain. Unknown keys are named in a warning.\n\n\
          This page is generated from the table in `src/config/table.rs`.\n",
     );
     for row in ROWS {
-        let scope = if row.scope == Scope::Machine { ", *machine*" } else { "" };
-        let _ = write!(page, "\n## `{}`\n\nDefault `{}`{scope}.\n\n", row.key, (row.default)());
-        for line in row.doc.lines() {
-            let _ = writeln!(page, "{}", line.trim());
-        }
+        describe(&mut page, "", row);
+    }
+    page.push_str(
+        "\n# Clouds\n\n\
+         Any number of them, each under a name of its own. The first one that is well is asked, in the \
+         order in which they are written. Nothing is sent to any without the border: its exclusions, \
+         its search for secrets, and your consent.\n",
+    );
+    for row in CLOUD_ROWS {
+        describe(&mut page, "router.cloud.NAME.", row);
     }
     page
+}
+
+fn describe<S>(page: &mut String, prefix: &str, row: &Row<S>) {
+    let scope = if row.scope == Scope::Machine { ", *machine*" } else { "" };
+    let _ = write!(page, "\n## `{prefix}{}`\n\nDefault `{}`{scope}.\n\n", row.key, (row.default)());
+    for line in row.doc.lines() {
+        let _ = writeln!(page, "{}", line.trim());
+    }
 }
 
 fn plain(doc: &str) -> String {

@@ -246,6 +246,7 @@ function cases.scripted()
   equal('statusline', require('hearth').statusline(), '● coder')
   expect_ghost('A', 'ravo = 9;')
   leave_insert()
+  await('word of it', function() return not last_status().lastNoSuggestion end)
   equal(':Hearth', vim.fn.execute('Hearth'):gsub('http%S+', 'URL'), '\n' .. last_status().message:gsub('http%S+', 'URL'))
 
   vim.cmd('checkhealth hearth')
