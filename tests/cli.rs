@@ -128,3 +128,41 @@ async fn route_sends_nothing_up_that_is_not_trusted() {
     "#]])
     .await;
 }
+
+#[test]
+fn an_editor_is_set_up_once_and_what_was_there_is_kept() {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
+            .args(arguments)
+            .env("XDG_CONFIG_HOME", home.path())
+            .env("XDG_DATA_HOME", home.path())
+            .output()
+            .expect("hearth starts");
+        let (code, out, about) = shown(&output);
+        assert_eq!(code, Some(0), "{about}");
+        (out, about)
+    };
+    let file = |path: &str| home.path().join(path);
+    let read = |path: &str| std::fs::read_to_string(file(path)).unwrap_or_default();
+    for (editor, path, mine) in [
+        ("helix", "helix/languages.toml", "[language-server.hearth]\ncommand = \"mine\"\n"),
+        ("neovim", "nvim/plugin/hearth.lua", "-- mine\n"),
+        ("vscode", "Code/User/settings.json", "{\n  // mine\n}\n"),
+    ] {
+        let (printed, _) = run(&["setup", editor]);
+        assert!(printed.contains("hearth"), "{printed}");
+        assert!(!file(path).exists(), "printing writes nothing");
+
+        let (printed, about) = run(&["setup", editor, "--write"]);
+        assert_eq!(printed, "");
+        assert!(about.contains(&format!("wrote {}\n", file(path).display())), "{about}");
+        assert!(run(&["setup", editor, "--write"]).1.contains("is as it should be"));
+
+        std::fs::write(file(path), mine).expect("writable");
+        let (_, about) = run(&["setup", editor, "--write"]);
+        assert!(about.contains(&format!("what was there is in {}.bak\n", file(path).display())));
+        assert_eq!(read(&format!("{path}.bak")), mine);
+        assert!(read(path).contains(if editor == "neovim" { "require('hearth')" } else { "mine" }));
+    }
+}
