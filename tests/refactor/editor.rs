@@ -18,6 +18,7 @@ pub const MANIFEST: &str =
 /// Files of a crate, on disk.
 pub struct Tree {
     pub root: PathBuf,
+    /// For what Hearth keeps.
     pub cache: PathBuf,
     before: Vec<(PathBuf, Vec<u8>)>,
     _folder: TempDir,
@@ -145,6 +146,7 @@ impl Scene {
             encodings: vec!["utf-16"],
             folders: vec![url::Url::from_file_path(&tree.root).expect("absolute").into()],
             initialization_options: options,
+            ignored: vec!["window/logMessage", "hearth/status", "window/workDoneProgress/create"],
             answered_by_test: vec![
                 "workspace/applyEdit",
                 "window/showMessageRequest",
