@@ -23,8 +23,8 @@
 //! | [`route`] | who answers, and why; discovery, health | wire formats |
 //! | [`context`] | the window, the prompt, its layout | providers |
 //! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
-//! | [`egress`] | what may leave this machine, and why not | wire formats, who asks |
 //! | [`index`] | the files of the workspace: items, uses, search | prompts |
+//! | [`egress`] | what may leave this machine, and why not | wire formats, who asks |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
 //! | [`engine`] | tensors: runs a GGUF in this process | everything else |

@@ -480,7 +480,7 @@ async fn a_configured_endpoint_says_what_is_wrong_with_it() {
     .await;
     finds(
         &search(&["192.0.2.1:8080".parse().unwrap()]),
-        expect!["<A> is not on this machine; Hearth sends code to loopback addresses only"],
+        expect!["<A> is not on this machine; Hearth sends code to loopback addresses, to router.private_hosts and, behind the border, to router.cloud only"],
     )
     .await;
     let stranger = Server::start(Says::Stranger).await;

@@ -52,7 +52,7 @@ async fn a_dialog_trusts_a_folder_and_takes_it_back() {
     ask_for_trust(&client, Json::Null).await.expect("closed");
     assert_eq!(decided(), None);
     let answer = ask_for_trust(&client, json!({ "title": "Trust this folder" })).await;
-    let shown = root.path().to_string_lossy().into_owned();
+    let shown = format!("{}/", root.path().display());
     assert_eq!(answer, Ok(json!({ "trusted": [shown] })));
     assert_eq!(decided(), Some(true));
     ask_for_trust(&client, json!({ "title": "Don't trust it" })).await.expect("answered");

@@ -92,9 +92,7 @@ mod tests {
     /// The answer to a typed line, and what was printed before.
     async fn answer(typed: &str, private: bool) -> (Option<Consent>, String) {
         let mut shown = Vec::new();
-        let terminal = Terminal::new(typed.as_bytes(), &mut shown);
-        let answer = terminal.consents(&manifest(private)).await;
-        drop(terminal);
+        let answer = Terminal::new(typed.as_bytes(), &mut shown).consents(&manifest(private)).await;
         (answer, String::from_utf8(shown).unwrap())
     }
 

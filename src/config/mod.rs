@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 pub use clouds::{Cloud, CloudKind, Clouds, Dollars, KeyReference, KeySource};
-pub use reference::{json_schema, reference};
+pub use reference::{json_schema, reference, vscode_properties};
 pub use table::{CloudSettings, Settings};
 pub use value::{
     Auto, Bounded, Fraction, KeepAlive, NamedPrompt, PrivateHost, ProviderSetting, RunTests,
@@ -33,6 +33,8 @@ pub enum Layer {
     EditorChange,
     /// Flags of the command that was run.
     CommandLine,
+    /// What the user switched while the editor runs, for as long as it does.
+    Switched,
 }
 
 /// Who may set a key.
@@ -140,6 +142,21 @@ pub fn state_folder() -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state")
 }
 
+/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder. A
+/// relative path is none (XDG says so): it would lead into whatever folder Hearth was started in.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
+    let named = std::env::var(variable).ok().map(PathBuf::from);
+    let named = named.filter(|folder| folder.is_absolute());
+    Some(named.or_else(|| Some(std::env::home_dir()?.join(usual)))?.join("hearth"))
+}
+
+/// Where Hearth keeps what can be made again: `hearth` under the XDG cache folder. `None` where there
+/// is no home folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    folder("XDG_CACHE_HOME", ".cache")
+}
+
 /// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn cargo_home() -> Option<PathBuf> {
@@ -147,22 +164,6 @@ pub fn cargo_home() -> Option<PathBuf> {
         Ok(folder) if !folder.is_empty() => Some(PathBuf::from(folder)),
         _ => Some(std::env::home_dir()?.join(".cargo")),
     }
-}
-
-/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
-fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
-    let folder = match std::env::var(variable) {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(usual),
-    };
-    Some(folder.join("hearth"))
-}
-
-/// Where Hearth keeps what can be made again: `hearth` under the XDG cache folder. `None` where there
-/// is no home folder.
-pub fn cache_folder() -> Option<PathBuf> {
-    folder("XDG_CACHE_HOME", ".cache")
 }
 
 /// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a

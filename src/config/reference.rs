@@ -49,6 +49,36 @@ fn add<S>(root: &mut Json, row: &Row<S>) {
     }
 }
 
+/// The settings as VS Code's manifest declares them (`contributes.configuration`), by their full keys.
+///
+/// Its settings editor has a field for a plain type and none for `anyOf`, so that text which may also
+/// be `"auto"` is declared as text.
+pub fn vscode_properties() -> Json {
+    let mut all = serde_json::Map::new();
+    for (order, row) in ROWS.iter().enumerate() {
+        let mut property = flat((row.schema)());
+        property["default"] = (row.default)();
+        property["markdownDescription"] = json!(plain(row.doc));
+        property["order"] = json!(order);
+        property["scope"] = json!(match row.scope {
+            Scope::Machine => "machine",
+            Scope::Workspace => "window",
+        });
+        all.insert(format!("hearth.{}", row.key), property);
+    }
+    Json::Object(all)
+}
+
+/// `"auto"` or text as text, `"auto"` or one of some names as one of them all.
+fn flat(schema: Json) -> Json {
+    let Some([auto, other]) = schema["anyOf"].as_array().map(Vec::as_slice) else { return schema };
+    if let Some(names) = other["enum"].as_array() {
+        let all = [std::slice::from_ref(&auto["const"]), names].concat();
+        return json!({ "enum": all, "type": "string" });
+    }
+    if other["type"] == "string" { json!({ "type": "string" }) } else { schema }
+}
+
 /// The settings as a Markdown page.
 pub fn reference() -> String {
     let mut page = String::from(

@@ -137,17 +137,17 @@ settings! {
     /// How much lower the temperature of each further try is.
     "validation.temperature_reduction" Workspace temperature_reduction: Fraction = Fraction::hundredths(10);
     /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
-    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well, and what
-    /// looks like a place for keys is in no prompt that leaves this machine.
+    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well, and files
+    /// that look like a place for keys never leave this machine.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Whether the public signatures of dependencies count as context, where their source is on this
+    /// machine (Cargo's registry).
+    "context.dependencies" Workspace context_dependencies: bool = true;
     /// Whether every task is private: nothing is sent anywhere but to models on this machine.
     "privacy.local_only" Machine local_only: bool = false;
     /// Files of which nothing leaves this machine, in the same notation: a task with a piece of one
     /// of them is private as a whole.
     "privacy.private" Machine privacy_private: Vec<String> = Vec::new();
-    /// Whether the public signatures of dependencies count as context, where their source is on this
-    /// machine (Cargo's registry).
-    "context.dependencies" Workspace context_dependencies: bool = true;
     ..
     /// `router.cloud.NAME.…`, in the order of the tree.
     clouds: Clouds;

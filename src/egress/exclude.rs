@@ -157,11 +157,11 @@ impl Exclusions {
         let Some(shown) = slashes(inside) else {
             return unresolved(given, "its name is not UTF-8".to_owned());
         };
-        let names = [Some(inside), lexical.filter(|lexical| *lexical != inside)];
-        let mut names = names.into_iter().flatten();
+        let both = [Some(inside), lexical.filter(|lexical| *lexical != inside)];
+        let mut both = both.into_iter().flatten();
         Verdict {
-            private: names.clone().any(|name| self.is_private(name)),
-            withheld: names.find_map(|name| self.allow(name, &shown).err()),
+            private: both.clone().any(|name| self.is_private(name)),
+            withheld: both.find_map(|name| self.allow(name, &shown).err()),
             shown,
         }
     }

@@ -1,6 +1,9 @@
 //! What is about to leave, shown before the first byte.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use serde::Serialize;
 
@@ -61,14 +64,10 @@ impl Manifest {
         names.truncate(NAMED);
         let mut files = names.join(", ");
         if more > 0 {
-            files.push_str(&format!(" and {more} more"));
+            let _ = write!(files, " and {more} more");
         }
         let from = if files.is_empty() { String::new() } else { format!(" with parts of {files}") };
-        let private = if self.private {
-            " They are private by your own settings."
-        } else {
-            Default::default()
-        };
+        let private = if self.private { " They are private by your own settings." } else { "" };
         let secrets: usize = self.redactions.values().sum();
         let secrets = match secrets {
             0 => String::new(),
@@ -89,7 +88,7 @@ impl fmt::Display for Manifest {
         write!(f, "{} tokens, {} bytes", self.tokens, self.bytes)?;
         match self.cost {
             Some(cost) => {
-                writeln!(f, ", at most ${cost:.4} with {} tokens out", self.max_output_tokens)?
+                writeln!(f, ", at most ${cost:.4} with {} tokens out", self.max_output_tokens)?;
             }
             None => writeln!(
                 f,

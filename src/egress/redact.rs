@@ -128,7 +128,7 @@ impl Redactor {
     fn placeholder(&mut self, secret: &str) -> String {
         for salt in 0_u32.. {
             let hash = KEY.hash_one((secret, salt)) & ((1 << (4 * DIGITS)) - 1);
-            let name = format!("{MARK}{hash:0width$x}", width = DIGITS);
+            let name = format!("{MARK}{hash:0DIGITS$x}");
             match self.secrets.get(&name) {
                 Some(known) if **known != *secret => {}
                 Some(_) => return name,

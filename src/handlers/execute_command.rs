@@ -5,6 +5,7 @@
 
 use futures::{FutureExt, future};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use tower_lsp::{
     gen_lsp_types::{ExecuteCommandParams, LspAny, MessageType},
     jsonrpc::{self, Error},
@@ -12,7 +13,8 @@ use tower_lsp::{
 
 use super::{Hearth, Reply, refactor, trust};
 use crate::{
-    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, REFACTOR, TEST, TRUST},
+    config::Layer,
+    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, TEST, TRUST},
     route::Role,
 };
 
@@ -33,6 +35,14 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
             hearth.screen.say(MessageType::Info, message);
             return future::ready(Ok(None)).boxed();
         }
+        PAUSE => {
+            suggest(hearth, false);
+            return future::ready(Ok(None)).boxed();
+        }
+        RESUME => {
+            suggest(hearth, true);
+            return future::ready(Ok(None)).boxed();
+        }
         TRUST => return trust::trust(hearth),
         REFACTOR => read(first).and_then(|arguments| refactor::change(hearth, arguments, token)),
         TEST => read(first).and_then(|place| refactor::test(hearth, &place, token)),
@@ -47,4 +57,9 @@ fn read<A: DeserializeOwned>(argument: Option<LspAny>) -> jsonrpc::Result<A> {
     let json = serde_json::to_value(argument).unwrap_or_default();
     serde_json::from_value(json)
         .map_err(|error| Error::invalid_params(format!("the command's argument: {error}")))
+}
+
+/// Switches suggestions, whatever the other layers of the settings say.
+fn suggest(hearth: &Hearth, enabled: bool) {
+    hearth.settings.set(Layer::Switched, json!({ "completion": { "enabled": enabled } }));
 }

@@ -7,6 +7,12 @@ use tower_lsp::gen_lsp_types::{LspNotificationMethod, MessageDirection, Notifica
 /// the item. Its arguments are for Hearth alone.
 pub const ACCEPTED: &str = "hearth.accepted";
 
+/// The command that stops suggestions until [`RESUME`], or until the editor ends.
+pub const PAUSE: &str = "hearth.pause";
+
+/// The command that suggests again.
+pub const RESUME: &str = "hearth.resume";
+
 /// The command behind every code action that changes an item; takes [`RefactorArguments`].
 pub const REFACTOR: &str = "hearth.refactor";
 
@@ -105,6 +111,9 @@ impl Notification for Status {
 #[serde(rename_all = "camelCase")]
 pub struct StatusParams {
     pub state: StatusState,
+    /// Whether nothing is suggested because the user said so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// The wire format that the model is asked in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,

@@ -77,7 +77,7 @@ pub(super) struct Rule {
 /// All rules, and the words that wake them.
 #[derive(Debug)]
 pub(super) struct Rules {
-    pub(super) rules: Vec<Rule>,
+    pub(super) all: Vec<Rule>,
     pub(super) allowlist: Allowlist,
     keywords: AhoCorasick,
     /// The rule that each keyword wakes.
@@ -96,19 +96,19 @@ pub(super) static RULES: LazyLock<Rules> = LazyLock::new(|| {
         .ascii_case_insensitive(true)
         .build(keywords)
         .expect("some hundred words");
-    Rules { rules, allowlist, keywords, woken }
+    Rules { all: rules, allowlist, keywords, woken }
 });
 
 impl Rules {
     /// The rules of which a keyword is in `text`, in the order of the configuration.
     pub(super) fn awake(&self, text: &str) -> Vec<&Rule> {
-        let mut awake = vec![false; self.rules.len()];
+        let mut awake = vec![false; self.all.len()];
         for found in self.keywords.find_overlapping_iter(text) {
             if let Some(&rule) = self.woken.get(found.pattern().as_usize()) {
                 awake[rule] = true;
             }
         }
-        self.rules.iter().zip(awake).filter_map(|(rule, awake)| awake.then_some(rule)).collect()
+        self.all.iter().zip(awake).filter_map(|(rule, awake)| awake.then_some(rule)).collect()
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
     /// How many patterns Rust would not read as Go wrote them, and that all are read as translated.
     #[test]
     fn every_pattern_is_read() {
-        let rules = &RULES.rules;
+        let rules = &RULES.all;
         assert_eq!(rules.len(), 222);
         let patterns: Vec<&String> = rules.iter().filter_map(|rule| rule.regex.as_ref()).collect();
         assert_eq!(patterns.len(), 221);
