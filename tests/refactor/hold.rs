@@ -243,7 +243,7 @@ async fn what_breaks_a_test_is_never_applied() {
         Tests that passed before now fail:
         ---- tests::doubles stdout ----
 
-        thread 'tests::doubles' (19) panicked at src/lib.rs:11:9:
+        thread 'tests::doubles' (N) panicked at src/lib.rs:11:9:
         assertion `left == right` failed
           left: 9
          right: 6
