@@ -20,7 +20,7 @@
 //! | [`lsp`] | client capabilities, our extensions, conversions | everything else |
 //! | [`task`] | what a user asks for | providers, protocol |
 //! | [`check`] | whether a text is fit to show | models |
-//! | [`route`] | who answers, and why; discovery, health | wire formats |
+//! | [`route`] | who answers, and why; health, fallback, the retry loop | wire formats |
 //! | [`context`] | the window, the prompt, its layout | providers |
 //! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
 //! | [`index`] | the files of the workspace: items, uses, search | prompts |
@@ -46,7 +46,7 @@
 //! 4. Text that may go to a cloud is made of pieces that know where they come from; nothing excluded
 //!    and no secret is in it, and it is written down before it leaves. (`tests/egress.rs`.)
 //! 5. A task never names a provider; the choice carries its reason. (`tests/house.rs`,
-//!    `tests/routing.rs`.)
+//!    `tests/routing.rs`, `tests/rules.rs`.)
 //! 6. A prompt can only be built through a [`model::Budget`]; it can't overflow. (The constructor is
 //!    private; `tests/prompt.rs`.)
 //! 7. Nothing that a repository contains sets an endpoint, a key or a command. (`config::tests`.)
@@ -60,6 +60,8 @@
 //!     copy that edits are checked in and the page that an editor is shown.
 //!     (`tests/inline_completion.rs`.)
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
+//! 13. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
+//!     `tests/fallback.rs`.)
 //!
 //! # Why these foundations
 //!

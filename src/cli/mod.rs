@@ -53,12 +53,12 @@ enum Command {
     Status(status::Arguments),
     /// Say who would do a piece of work, and why: this machine, the private network or a cloud
     Route(route::Arguments),
-    /// Say which model is built in, or put another one in its place
-    Model(model::Arguments),
     /// Trust a folder: let its code be compiled and run, and parts of it be sent with consent
     Trust(trust::Arguments),
     /// Say what left this machine, what was refused, and what would leave
     Egress(egress::Arguments),
+    /// Say which model is built in, or put another one in its place
+    Model(model::Arguments),
 }
 
 /// Runs the command that the process's arguments name.

@@ -3,7 +3,7 @@ use std::{fmt::Write as _, path::Path};
 use expect_test::{Expect, expect, expect_file};
 use serde_json::json;
 
-use super::{Auto, Layer, Layers, json_schema, reference};
+use super::{Auto, Cloud, Layer, Layers, json_schema, reference};
 
 fn check(layers: &[(Layer, serde_json::Value)], expected: Expect) {
     let mut all = Layers::default();
@@ -111,6 +111,91 @@ fn assignments_from_the_command_line() {
     assert_eq!(
         layers.assign(&["nothing".to_owned()]).map_err(|error| error.to_string()),
         Err("'nothing' is not KEY=VALUE".to_owned())
+    );
+}
+
+/// What each cloud comes to.
+fn check_clouds(tree: serde_json::Value, expected: Expect) {
+    let mut layers = Layers::default();
+    layers.set(Layer::UserFile, tree);
+    let (settings, complaints) = layers.resolve();
+    let mut seen = String::new();
+    for cloud in settings.clouds.resolve() {
+        let _ = match cloud {
+            Ok(Cloud { name, kind, endpoint, model, key, price }) => writeln!(
+                seen,
+                "{name}: {model} at {endpoint} ({kind:?}), key {:?} {:?}, {price:?}",
+                key.variable, key.command
+            ),
+            Err(lacks) => writeln!(seen, "{lacks}"),
+        };
+    }
+    for complaint in complaints {
+        let _ = writeln!(seen, "{complaint}");
+    }
+    expected.assert_eq(&seen);
+}
+
+#[test]
+fn clouds_come_in_the_users_order() {
+    check_clouds(
+        json!({ "router": { "cloud": {
+            "zulu": { "kind": "anthropic", "model": "m", "input_price": 3, "output_price": 15 },
+            "alpha": { "endpoint": "https://openrouter.ai/api/v1", "model": "n",
+                "api_key_command": ["pass", "openrouter"] },
+            "mike": { "kind": "openai" },
+            "none": { "model": "o" },
+        } } }),
+        expect![[r#"
+            zulu: m at https://api.anthropic.com/ (Anthropic), key Some("ANTHROPIC_API_KEY") [], Some((3.0, 15.0))
+            alpha: n at https://openrouter.ai/api/v1 (OpenAi), key None ["pass", "openrouter"], None
+            the cloud 'mike' has no model (router.cloud.mike.model)
+            the cloud 'none' has no endpoint (router.cloud.none.endpoint)
+        "#]],
+    );
+}
+
+#[test]
+fn widely_copied_names_mean_the_same() {
+    check_clouds(
+        json!({
+            "router": { "cloud_endpoint": "https://api.anthropic.com",
+                "cloud_api_key": "${MY_KEY}" },
+            "model_routing": { "cloud": { "default": "large", "fallback": "small" } },
+        }),
+        expect![[r#"
+            default: large at https://api.anthropic.com/ (Anthropic), key Some("MY_KEY") [], None
+            fallback: small at https://api.anthropic.com/ (Anthropic), key Some("MY_KEY") [], None
+        "#]],
+    );
+}
+
+#[test]
+fn a_usual_key_goes_to_its_own_service_alone() {
+    check_clouds(
+        json!({ "router": { "cloud": {
+            "own": { "kind": "openai", "model": "m" },
+            "other": { "kind": "openai", "model": "m", "endpoint": "https://elsewhere.example/v1" },
+            "like": { "model": "m", "endpoint": "https://api.anthropic.com.example" },
+        } } }),
+        expect![[r#"
+            own: m at https://api.openai.com/v1 (OpenAi), key Some("OPENAI_API_KEY") [], None
+            other: m at https://elsewhere.example/v1 (OpenAi), key None [], None
+            like: m at https://api.anthropic.com.example/ (OpenAi), key None [], None
+        "#]],
+    );
+}
+
+#[test]
+fn a_key_in_the_settings_is_refused_and_not_repeated() {
+    check_clouds(
+        json!({ "router": { "cloud": { "c": { "kind": "anthropic", "model": "m",
+            "api_key": "sk-ant-secret", "api_key_command": "" } } } }),
+        expect![[r#"
+            c: m at https://api.anthropic.com/ (Anthropic), key Some("ANTHROPIC_API_KEY") [], None
+            setting 'router.cloud.c.api_key' is not shown here, expected "auto" or a reference to the environment such as "${ANTHROPIC_API_KEY}"; keys are not kept in settings; using "auto"
+            setting 'router.cloud.c.api_key_command' is not shown here, expected a list, each a name in quotes; using []
+        "#]],
     );
 }
 
