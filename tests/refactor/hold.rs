@@ -2,7 +2,12 @@
 
 use expect_test::{Expect, expect};
 
-use crate::editor::{Scene, finish, told};
+use serde_json::json;
+
+use crate::{
+    editor::{Scene, finish, told},
+    support::fake_model::Reply,
+};
 
 pub(crate) const SUM: &str = "//! Sums.\n\n/// Adds them up.\npub fn sum(all: &[u32]) -> u32 {\n    let mut total = 0;\n    for n in all {$0\n        total += n;\n    }\n    total\n}\n\npub fn far() -> u32 {\n    sum(&[1, 2])\n}\n";
 
@@ -226,6 +231,30 @@ async fn what_does_not_compile_is_repaired() {
             sum(&[1, 2])
         }
     "#]].assert_eq(&seen);
+    editor.close().await;
+}
+
+#[tokio::test]
+async fn a_wrong_answer_that_leaves_no_room_is_not_repeated_to_the_model() {
+    let mut editor = Scene::new(SUM).await.start().await;
+    let pending = editor.rewrite("Use an iterator.");
+    editor.model_says(&"I cannot do that. ".repeat(150)).await;
+    let again = editor.model.generation().await;
+    assert!(told(&again).contains("I cannot do that."));
+    let tokens = again.request.bytes.len() / 4 + 600;
+    let error = json!({ "error": {
+        "code": 400,
+        "message": "the request exceeds the available context size. try increasing it",
+        "type": "exceed_context_size_error",
+        "n_prompt_tokens": tokens,
+        "n_ctx": 2048,
+    } });
+    again.refuse(Reply::json(400, &error));
+    let shorter = editor.model_says(GOOD).await;
+    assert!(!told(&shorter).contains("I cannot do that."));
+    assert!(told(&shorter).contains("You have answered before."));
+    let seen = editor.until_done(pending).await;
+    assert!(seen.contains("edit of version Some(0)"), "{seen}");
     editor.close().await;
 }
 
