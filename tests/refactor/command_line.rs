@@ -8,7 +8,7 @@ use std::{
 use expect_test::expect;
 
 use crate::{
-    editor::{Tree, finish},
+    editor::{Tree, finish, without_ends},
     hold::SUM,
     support::fake_model::FakeModel,
 };
@@ -33,7 +33,7 @@ async fn hearth(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
 fn shown(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output.status.code().expect("it was not killed");
-    format!("{}--- {code}\n{}", text(&output.stdout), text(&output.stderr))
+    without_ends(&format!("{}--- {code}\n{}", text(&output.stdout), text(&output.stderr)))
 }
 
 async fn says(model: &FakeModel, answers: &[&str]) {

@@ -231,7 +231,7 @@ impl Editor {
             self.see_message(&message);
         }
         self.tree.untouched();
-        std::mem::take(&mut self.seen)
+        without_ends(&std::mem::take(&mut self.seen))
     }
 
     /// Waits until the work's progress has ended.
@@ -338,6 +338,11 @@ impl Editor {
         self.client.shutdown().await;
         self.tree.untouched();
     }
+}
+
+/// Lines without the space at their ends, which no expectation can hold.
+pub fn without_ends(text: &str) -> String {
+    text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 /// A panic names the thread by a number that the system gives.

@@ -238,10 +238,10 @@ async fn what_does_not_compile_is_repaired() {
 async fn a_wrong_answer_that_leaves_no_room_is_not_repeated_to_the_model() {
     let mut editor = Scene::new(SUM).await.start().await;
     let pending = editor.rewrite("Use an iterator.");
-    editor.model_says(&"I cannot do that. ".repeat(150)).await;
+    editor.model_says(&"I cannot do that. ".repeat(220)).await;
     let again = editor.model.generation().await;
     assert!(told(&again).contains("I cannot do that."));
-    let tokens = again.request.bytes.len() / 4 + 600;
+    let tokens = again.request.bytes.len() / 4 + 800;
     let error = json!({ "error": {
         "code": 400,
         "message": "the request exceeds the available context size. try increasing it",
