@@ -50,11 +50,14 @@
 //! 6. A prompt can only be built through a [`model::Budget`]; it can't overflow. (The constructor is
 //!    private; `tests/prompt.rs`.)
 //! 7. Nothing that a repository contains sets an endpoint, a key or a command. (`config::tests`.)
-//! 8. What a model writes is inserted at the cursor and nowhere else. (`tests/inline_completion.rs`.)
-//! 9. What is shown adds no syntax error. (`tests/fit.rs`.)
+//! 8. What a model writes is inserted at the cursor, or becomes the item that was asked for, its
+//!    imports or its tests, and nothing else. (`tests/inline_completion.rs`, `tests/refactor.rs`.)
+//! 9. What is shown adds no syntax error (`tests/fit.rs`); what is offered as checked was checked
+//!    (`tests/check.rs`, `tests/refactor.rs`).
 //! 10. Every request is answered exactly once; every task dies with its owner. (`tests/server.rs`,
 //!     `tests/inline_completion.rs`.)
-//! 11. stdout belongs to the protocol; code and prompts stay out of logs and off the disk.
+//! 11. stdout belongs to the protocol; code and prompts stay out of logs and off the disk, but for the
+//!     copy that edits are checked in and the page that an editor is shown.
 //!     (`tests/inline_completion.rs`.)
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
 //! 13. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)

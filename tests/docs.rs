@@ -3,7 +3,10 @@
 use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
-    lsp::ext::{ACCEPTED, DidChangeTrust, PAUSE, RESUME, Status, StatusParams, StatusState, TRUST},
+    lsp::ext::{
+        ACCEPTED, ASKS_INSTRUCTION, DidChangeTrust, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME,
+        Status, StatusParams, StatusState, TEST, TRUST,
+    },
 };
 use serde_json::{Value as Json, json};
 use tower_lsp::gen_lsp_types::Notification as _;
@@ -18,6 +21,10 @@ fn every_extension_is_described_with_all_its_fields() {
             |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");
     }
+    for command in [REFACTOR, TEST, EXPLAIN, INSTALL] {
+        assert!(page.contains(&format!("\n- `{command}` (")), "{command} is not described");
+    }
+    assert!(page.contains(&format!("`{ASKS_INSTRUCTION}`")));
     let all = StatusParams {
         state: StatusState::Warm,
         paused: true,

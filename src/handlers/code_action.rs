@@ -39,8 +39,8 @@ pub fn code_action(hearth: &Hearth, params: CodeActionParams) -> Reply<Vec<CodeA
     let snapshot = hearth.session.snapshot(uri.as_ref());
     let (client, settings, desk) = (hearth.client(), hearth.settings.get(), hearth.desk());
     let unable = desk.and_then(|desk| {
-        let health = desk.router().health();
-        health.serving(Role::HighPrecision).err().map(str::to_owned)
+        let now = desk.router().health();
+        now.serving(Role::HighPrecision).err().map(str::to_owned)
     });
     let (range, context) = (params.range, params.context);
     let listing = OwnedTask::spawn(async move {

@@ -27,9 +27,8 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
             return future::ready(Ok(None)).boxed();
         }
         INSTALL => {
-            let health = hearth.desk().map(|desk| desk.router().health());
-            let why =
-                health.and_then(|it| it.serving(Role::HighPrecision).err().map(str::to_owned));
+            let now = hearth.desk().map(|desk| desk.router().health());
+            let why = now.and_then(|it| it.serving(Role::HighPrecision).err().map(str::to_owned));
             let message =
                 why.unwrap_or_else(|| "a model that follows instructions is there".to_owned());
             hearth.screen.say(MessageType::Info, message);

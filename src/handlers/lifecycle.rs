@@ -130,7 +130,6 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
                 .map(str::to_owned)
                 .to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
-            ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {
             workspace_folders: Some(WorkspaceFoldersServerCapabilities {

@@ -289,15 +289,14 @@ impl Job {
 
     /// Shows an edit that is not applied.
     async fn leave(&self, edit: &Edit, why: &str) -> String {
-        let mut page = format!("# {}: not applied\n\n", edit.title);
-        match why.split_once('\n') {
-            None => page += &format!("{}.\n\n", why.trim_end_matches('.')),
-            Some((first, rest)) => page += &format!("{first}\n\n{}\n", fenced("text", rest)),
-        }
-        page += &fenced("diff", &edit.diff());
-        let notes: String = edit.notes.iter().map(|note| format!("- {note}\n")).collect();
-        if !notes.is_empty() {
-            page = format!("{page}\n{notes}");
+        let reason = match why.split_once('\n') {
+            None => format!("{}.\n", why.trim_end_matches('.')),
+            Some((first, rest)) => format!("{first}\n\n{}", fenced("text", rest)),
+        };
+        let mut page =
+            format!("# {}: not applied\n\n{reason}\n{}", edit.title, fenced("diff", &edit.diff()));
+        for (idx, note) in edit.notes.iter().enumerate() {
+            page.extend([if idx == 0 { "\n" } else { "" }, "- ", note, "\n"]);
         }
         let first = why.lines().next().unwrap_or_default().trim_end_matches(':');
         self.screen.say(MessageType::Warning, format!("{}: not applied: {first}", edit.title));

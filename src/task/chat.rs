@@ -80,12 +80,11 @@ pub(super) async fn ask(
         };
         match serving.provider.generate(job).await {
             Ok(events) => break (prompt, events),
-            Err(ModelError::TooLong { context: Some(real), .. })
-                if context.is_none_or(|context| real < context) =>
-            {
-                context = Some(real);
+            Err(error) => {
+                let room = room(&error, &prompt).filter(|room| context.is_none_or(|it| *room < it));
+                // Smaller each time, so there is an end to it.
+                context = Some(room.ok_or_else(|| setback(desk, error))?);
             }
-            Err(error) => return Err(setback(desk, error)),
         }
     };
     let mut said = Said { text: String::new(), stop: Stop::Unsaid };
@@ -107,6 +106,16 @@ pub(super) async fn ask(
         }
     }
     Ok(said)
+}
+
+/// How much context there seems to be for prompts counted as `prompt` was, when the server found it too
+/// long.
+fn room(error: &ModelError, prompt: &Prompt) -> Option<usize> {
+    let ModelError::TooLong { prompt_tokens, context: Some(context), .. } = error else {
+        return None;
+    };
+    let more = prompt_tokens.map_or(0, |counted| counted.saturating_sub(prompt.tokens()));
+    Some(context.saturating_sub(more))
 }
 
 fn setback(desk: &Desk, error: ModelError) -> Setback<Unasked> {

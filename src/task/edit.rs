@@ -109,7 +109,7 @@ impl Edit {
         let at = range.start;
         let imports = inserted(&text, snapshot.language, at, &self.imports, &self.lead);
         let proposal = Proposal { text, range, imports, ..self.proposal.clone() };
-        Some(Self { proposal, snapshot, ..self.clone() })
+        Some(Self { snapshot, proposal, ..self.clone() })
     }
 }
 

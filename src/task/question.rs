@@ -103,9 +103,8 @@ impl Question {
 
 /// The path of a file and what the module imports, as every question begins.
 pub(super) fn about(path: &str, language: &str, imports: &[String]) -> String {
-    let mut about = format!("File: {path}\n");
-    if !imports.is_empty() {
-        about += &format!("\nIt imports:\n```{language}\n{}\n```\n", imports.join("\n"));
+    if imports.is_empty() {
+        return format!("File: {path}\n");
     }
-    about
+    format!("File: {path}\n\nIt imports:\n```{language}\n{}\n```\n", imports.join("\n"))
 }

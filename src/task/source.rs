@@ -56,11 +56,11 @@ impl Source {
             item.split(|c| !word(c)).any(|found| found == name)
                 || target.holder.as_ref().is_some_and(|holder| holder.head.contains(name))
         };
-        let (named, rest): (Vec<_>, Vec<_>) = skeletons(self.root(), &self.text)
+        let (needed, rest): (Vec<_>, Vec<_>) = skeletons(self.root(), &self.text)
             .into_iter()
             .filter(|other| other.range != target.item)
             .partition(|other| names(&other.name));
-        named.into_iter().chain(rest).map(|other| other.text).collect()
+        needed.into_iter().chain(rest).map(|other| other.text).collect()
     }
 
     /// The line break that the file uses.

@@ -41,17 +41,29 @@ async fn each_answer_holds() {
     let mut editor = undecided().await;
     let pending = editor.rewrite("Use an iterator.");
     let (asked, shown) = question(&editor).await;
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"
+        Hearth: do you trust ROOT? If so, code of it may be compiled and run when you ask for that, and parts of it may be sent to a cloud that you have set up, each time or once and for all with your consent.
+        [String("Trust this folder"), String("Don't trust it")]"#]].assert_eq(&shown);
     editor.client.answer(&asked, &json!({ "title": "Trust this folder" }));
     let (asked, shown) = question(&editor).await;
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"
+        Hearth: may the tests of ROOT, and tests that a model wrote for it, be run? They run in a copy of the folder, without network where this system can forbid it.
+        [String("Run tests"), String("Only compile")]"#]].assert_eq(&shown);
     editor.client.answer(&asked, &json!({ "title": "Only compile" }));
     editor.model_says(GOOD).await;
-    expect![[""]].assert_eq(&editor.until_done(pending).await);
+    expect![[r#"
+        edit of version Some(0) "Hearth: Rewrite `sum`: parsed, formatted, compiled; tests not run (running tests was declined)":
+        4:4-8:9 "all.iter().sum()"
+        end: parsed, formatted, compiled; tests not run (running tests was declined)
+    "#]].assert_eq(&editor.until_done(pending).await);
     // Nothing is asked again.
     let pending = editor.rewrite("Copy them.");
     editor.model_says(BETTER).await;
-    expect![[""]].assert_eq(&editor.until_done(pending).await);
+    expect![[r#"
+        edit of version Some(1) "Hearth: Rewrite `sum`: parsed, formatted, compiled; tests not run (running tests was declined)":
+        4:15-4:15 "copied()."
+        end: parsed, formatted, compiled; tests not run (running tests was declined)
+    "#]].assert_eq(&editor.until_done(pending).await);
     editor.close().await;
 }
 

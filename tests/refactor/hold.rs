@@ -2,7 +2,12 @@
 
 use expect_test::{Expect, expect};
 
-use crate::editor::{Scene, finish, told};
+use serde_json::json;
+
+use crate::{
+    editor::{Scene, finish, told},
+    support::fake_model::Reply,
+};
 
 pub(crate) const SUM: &str = "//! Sums.\n\n/// Adds them up.\npub fn sum(all: &[u32]) -> u32 {\n    let mut total = 0;\n    for n in all {$0\n        total += n;\n    }\n    total\n}\n\npub fn far() -> u32 {\n    sum(&[1, 2])\n}\n";
 
@@ -230,6 +235,30 @@ async fn what_does_not_compile_is_repaired() {
 }
 
 #[tokio::test]
+async fn a_wrong_answer_that_leaves_no_room_is_not_repeated_to_the_model() {
+    let mut editor = Scene::new(SUM).await.start().await;
+    let pending = editor.rewrite("Use an iterator.");
+    editor.model_says(&"I cannot do that. ".repeat(220)).await;
+    let again = editor.model.generation().await;
+    assert!(told(&again).contains("I cannot do that."));
+    let tokens = again.request.bytes.len() / 4 + 800;
+    let error = json!({ "error": {
+        "code": 400,
+        "message": "the request exceeds the available context size. try increasing it",
+        "type": "exceed_context_size_error",
+        "n_prompt_tokens": tokens,
+        "n_ctx": 2048,
+    } });
+    again.refuse(Reply::json(400, &error));
+    let shorter = editor.model_says(GOOD).await;
+    assert!(!told(&shorter).contains("I cannot do that."));
+    assert!(told(&shorter).contains("You have answered before."));
+    let seen = editor.until_done(pending).await;
+    assert!(seen.contains("edit of version Some(0)"), "{seen}");
+    editor.close().await;
+}
+
+#[tokio::test]
 async fn what_breaks_a_test_is_never_applied() {
     let text = "pub fn double(n: u32) -> u32 {\n    $0n + n\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn doubles() {\n        assert_eq!(double(3), 6);\n    }\n}\n";
     let wrong = "```rust\npub fn double(n: u32) -> u32 {\n    n * n\n}\n```";
@@ -243,7 +272,7 @@ async fn what_breaks_a_test_is_never_applied() {
         Tests that passed before now fail:
         ---- tests::doubles stdout ----
 
-        thread 'tests::doubles' (7) panicked at src/lib.rs:11:9:
+        thread 'tests::doubles' (N) panicked at src/lib.rs:11:9:
         assertion `left == right` failed
           left: 9
          right: 6

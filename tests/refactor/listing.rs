@@ -112,13 +112,7 @@ async fn a_client_that_knows_commands_alone() {
 
 #[tokio::test]
 async fn nothing_where_there_is_no_item() {
-    check(Scene::new("//! About$0.\n\nfn f() {}\n").await, (0, 9), invoked(), expect![[r#"
-        refactor.rewrite.hearth: "Hearth: simplify the function `f`" -> "hearth.refactor" (written by a model)
-        refactor.rewrite.hearth: "Hearth: add error handling to the function `f`" -> "hearth.refactor" (written by a model)
-        refactor.rewrite.hearth: "Hearth: document the function `f`" -> "hearth.refactor" (written by a model)
-        source.hearth: "Hearth: explain the function `f`" -> "hearth.explain" (written by a model)
-        source.hearth: "Hearth: generate tests for the function `f`" -> "hearth.test" (written by a model)
-    "#]]).await;
+    check(Scene::new("//! About$0.\n\nfn f() {}\n").await, (0, 9), invoked(), expect![""]).await;
 }
 
 #[tokio::test]
@@ -143,7 +137,7 @@ async fn a_model_that_only_completes_offers_nothing_but_what_to_install() {
     })));
     let mut editor = scene.start().await;
     expect![[r#"
-        refactor.rewrite.hearth: "Hearth: install a model that follows instructions" -> "hearth.install" (written by a model)
+        refactor.rewrite.hearth: "Hearth: install a model that follows instructions" -> "hearth.install"
     "#]].assert_eq(&listed(&editor, (5, 18), invoked()).await);
     let automatic = json!({ "diagnostics": [], "triggerKind": 2 });
     assert_eq!(listed(&editor, (5, 18), automatic).await, "");

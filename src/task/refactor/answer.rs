@@ -71,7 +71,7 @@ pub fn read(said: &str, stop: Stop, wanted: &Wanted<'_>) -> Result<Answer, Malfo
         match in_block(block, wanted) {
             // A later block is the better one: models improve on what they wrote.
             Found::Item(_) if block.fences != Fences::Closed && !ended(stop) => {
-                broken = Some(Malformed::Truncated)
+                broken = Some(Malformed::Truncated);
             }
             Found::Item(found) if block.fences == Fences::Open && found.errors > 0 => {
                 broken = Some(Malformed::Truncated);
@@ -238,7 +238,7 @@ fn new_items(
                 .collect();
             let own = indented(node, source, other.item.start, other.item.end, wanted.indent);
             let text =
-                lead.iter().map(|line| format!("{line}\n{}", wanted.indent)).collect::<String>()
+                lead.iter().flat_map(|line| [*line, "\n", wanted.indent]).collect::<String>()
                     + &own;
             Some((other.name.clone(), text))
         })

@@ -45,7 +45,7 @@ pub fn blocks(said: &str) -> Vec<Block> {
     for line in said.split_inclusive('\n') {
         match (&mut open, fence(line.trim_end())) {
             (None, Some((indent, mark, length, _))) => {
-                open = Some((indent, mark, length, String::new()))
+                open = Some((indent, mark, length, String::new()));
             }
             (Some((_, mark, length, text)), Some((_, other, closing, "")))
                 if *mark == other && closing >= *length =>

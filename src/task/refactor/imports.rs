@@ -303,7 +303,7 @@ fn on_its_own(
             || node.kind() == "inner_attribute_item";
         // A comment at the very top that a blank line follows is the file's header.
         let header = node.kind().ends_with("comment")
-            && source.get(node.end_byte()..).is_some_and(|rest| blank_line_first(rest));
+            && source.get(node.end_byte()..).is_some_and(blank_line_first);
         !about_the_file && !header
     });
     match first {

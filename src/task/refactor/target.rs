@@ -41,7 +41,7 @@ impl Target {
 
     /// Whether it is a function, with or without a body.
     pub fn is_function(&self) -> bool {
-        self.noun() == "function"
+        matches!(self.noun(), "function" | "method")
     }
 
     /// Whether a new function may stand beside this one: an impl of a trait takes none of its own.
@@ -65,7 +65,14 @@ impl Target {
 /// What people call a node of this kind.
 fn noun(kind: &str) -> &'static str {
     match kind {
-        "function_item" | "function_signature_item" => "function",
+        "function_item"
+        | "function_signature_item"
+        | "function_definition"
+        | "function_declaration"
+        | "generator_function_declaration" => "function",
+        "method_definition" | "method_declaration" => "method",
+        "class_definition" | "class_declaration" | "abstract_class_declaration" => "class",
+        "interface_declaration" => "interface",
         "impl_item" => "impl",
         "trait_item" => "trait",
         "mod_item" => "module",

@@ -81,8 +81,8 @@ pub fn read(
         }
         let lead = source[test.range.start..test.item.start].lines().map(str::trim);
         let lead = lead.filter(|line| !line.is_empty());
-        let text = lead.map(|line| format!("{line}\n{indent}")).collect::<String>() + &own;
-        return Ok(Written { name, text, imports });
+        let lead = lead.flat_map(|line| [line, "\n", indent]).collect::<String>();
+        return Ok(Written { name, text: lead + &own, imports });
     }
     Err(if cut { Malformed::Truncated } else { Malformed::NoTest })
 }

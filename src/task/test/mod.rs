@@ -298,40 +298,39 @@ impl Work<'_> {
             .map_or(String::new(), |holder| format!(", which stands in `{}`", holder.head));
         let shown: Vec<String> = shown.iter().map(|range| source.shown(range)).collect();
         let noun = target.noun();
-        let mut about_it =
-            format!("\nThe {noun} to test{place}:\n```{language}\n{}\n```\n", shown.join("\n\n"));
+        let mut about_it = vec![format!(
+            "\nThe {noun} to test{place}:\n```{language}\n{}\n```\n",
+            shown.join("\n\n")
+        )];
         if !self.place.samples.is_empty() {
-            about_it += &format!(
+            about_it.push(format!(
                 "\nThis is how the module is tested today:\n```{language}\n{}\n```\n",
                 self.place.samples.join("\n\n")
-            );
+            ));
         }
-        let there: Vec<String> = self
-            .place
-            .tests
-            .iter()
-            .chain(kept.iter().map(|test| &test.written.name))
-            .map(|name| format!("`{name}`"))
-            .collect();
-        let mut instruction = format!(
+        let known = self.place.tests.iter().chain(kept.iter().map(|test| &test.written.name));
+        let there: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+        let beside = if there.is_empty() {
+            String::new()
+        } else {
+            format!(
+                " These tests are there already: {}. Test something that they do not.",
+                there.join(", ")
+            )
+        };
+        let instruction = format!(
             "Write one unit test for the {noun} `{name}`. It will stand in the module `{}` of this \
-             file, which has `{}`.",
+             file, which has `{}`.{beside}",
             self.place.module,
             self.place.uses.join(" ")
         );
-        if !there.is_empty() {
-            instruction += &format!(
-                " These tests are there already: {}. Test something that they do not.",
-                there.join(", ")
-            );
-        }
         Question {
             system: SYSTEM,
             about: about(&self.request.snapshot.relative_path, language, &imports),
             language,
             others: source.others(target),
             output: 800,
-            subject: about_it,
+            subject: about_it.concat(),
             instruction,
             closing: format!(
                 "Answer with one `#[test]` function in one ```{language} block and nothing else."

@@ -62,8 +62,8 @@ impl Place {
     pub fn find(source: &Source, subject: &Subject) -> Result<Self, String> {
         let text = &source.text;
         let scope = imports::scope(source.root(), subject.target.item.start);
-        let modules = children(scope).into_iter().filter(|node| node.kind() == "mod_item");
-        let Some(module) = modules.filter(|module| is_test_module(*module, text)).last() else {
+        let mut modules = children(scope).into_iter().filter(|node| node.kind() == "mod_item");
+        let Some(module) = modules.rfind(|module| is_test_module(*module, text)) else {
             return Ok(Self::new_module(source, scope));
         };
         let name = module.child_by_field_name("name").and_then(|name| text.get(name.byte_range()));
@@ -96,13 +96,12 @@ impl Place {
         }
         let samples =
             shared.chain(near.take(SAMPLES)).map(|item| source.shown(&item.range)).collect();
-        let (range, frame) = match last {
-            Some(last) => (last.end_byte()..last.end_byte(), Frame::There),
-            None => {
-                let head = text.get(module.start_byte()..body.start_byte()).unwrap_or_default();
-                let (head, lead) = (head.trim_end().to_owned(), String::new());
-                (module.byte_range(), Frame::New { head, outer_indent, lead })
-            }
+        let (range, frame) = if let Some(last) = last {
+            (last.end_byte()..last.end_byte(), Frame::There)
+        } else {
+            let head = text.get(module.start_byte()..body.start_byte()).unwrap_or_default();
+            let (head, lead) = (head.trim_end().to_owned(), String::new());
+            (module.byte_range(), Frame::New { head, outer_indent, lead })
         };
         Ok(Self {
             range,
@@ -139,22 +138,22 @@ impl Place {
     /// What is put there for `tests`.
     pub(super) fn filled(&self, source: &Source, tests: &[&Written]) -> Filled {
         let indent = &self.indent;
-        let texts: Vec<&str> = tests.iter().map(|test| test.text.as_str()).collect();
-        let texts = texts.join(&format!("\n\n{indent}"));
+        let all: Vec<&str> = tests.iter().map(|test| test.text.as_str()).collect();
+        let all = all.join(&format!("\n\n{indent}"));
         let of_tests = tests.iter().flat_map(|test| test.imports.iter().cloned());
         let wanted: Vec<String> = self.uses.iter().cloned().chain(of_tests).collect();
         let filled = match &self.frame {
             Frame::There => {
                 let lead = format!("\n\n{indent}");
-                Filled { replacement: texts, lead, imports: wanted }
+                Filled { replacement: all, lead, imports: wanted }
             }
             Frame::New { head, outer_indent, lead } => {
                 let at = self.range.start.saturating_sub(1);
                 let uses = imports::lacking(source.root(), &source.text, at, &wanted);
-                let uses = uses.iter().map(|line| format!("{indent}{line}\n")).collect::<String>();
-                let replacement = format!(
-                    "{head} {{\n{indent}{SUPER}\n{uses}\n{indent}{texts}\n{outer_indent}}}"
-                );
+                let lines = uses.iter().flat_map(|line| [indent.as_str(), line, "\n"]);
+                let uses = lines.collect::<String>();
+                let replacement =
+                    format!("{head} {{\n{indent}{SUPER}\n{uses}\n{indent}{all}\n{outer_indent}}}");
                 Filled { replacement, lead: lead.clone(), imports: Vec::new() }
             }
         };
