@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use expect_test::{Expect, expect};
 use hearth::{
     context::{
+        layout::Order,
         prompt::build,
         window::{Share, View},
     },
@@ -36,7 +37,7 @@ fn check(fixture: &str, mode: Mode, expected: Expect) {
     let source = Rope::from_str(&fixture.replacen("$0", "", 1));
     let (tree, hold) = (parsed(&source), HoldCell::default());
     let budget = Budget::new(24_000, None, 48, TokenCounter::default());
-    let prompt = build(&view(&source, tree.as_ref(), offset, &hold), mode, &budget);
+    let prompt = build(&view(&source, tree.as_ref(), offset, &hold), mode, Order::Plain, &budget);
     expected.assert_eq(&text(&prompt.expect("it fits")));
 }
 
@@ -167,7 +168,12 @@ fn a_cursor_inside_a_line_break_stands_before_it() {
         assert!(window.end >= 9, "{window:?}");
     }
     let budget = Budget::new(1_000, None, 16, TokenCounter::default());
-    let prompt = build(&view(&source, None, 10, &HoldCell::default()), Mode::Fim(&QWEN), &budget);
+    let prompt = build(
+        &view(&source, None, 10, &HoldCell::default()),
+        Mode::Fim(&QWEN),
+        Order::Plain,
+        &budget,
+    );
     let prompt = text(&prompt.expect("it fits"));
     assert!(prompt.contains("fn a() {}<|fim_suffix|>\nfn b() {}\n"), "{prompt}");
 }
@@ -254,7 +260,7 @@ proptest! {
         let offset = (source.len_bytes() as f64 * at) as usize;
         let (tree, hold) = (parsed(&source), HoldCell::default());
         let budget = Budget::new(ceiling, context, 16, TokenCounter::default());
-        let Some(prompt) = build(&view(&source, tree.as_ref(), offset, &hold), mode, &budget) else {
+        let Some(prompt) = build(&view(&source, tree.as_ref(), offset, &hold), mode, Order::Plain, &budget) else {
             return Ok(());
         };
         let window = context.map_or(ceiling, |context| context.min(ceiling));
@@ -316,7 +322,7 @@ proptest! {
         let (tree, hold) = (parsed(&source), HoldCell::default());
         let view = view(&source, tree.as_ref(), source.len_bytes() * percent / 100, &hold);
         let budget = Budget::new(ceiling, None, 16, TokenCounter::default());
-        let Some(prompt) = build(&view, Mode::Fim(&QWEN), &budget) else { return Ok(()) };
+        let Some(prompt) = build(&view, Mode::Fim(&QWEN), Order::Plain, &budget) else { return Ok(()) };
         let mut sides = [String::new(), String::new()];
         let mut side = None;
         for segment in prompt.segments() {

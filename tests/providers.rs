@@ -23,6 +23,7 @@ async fn fake(kind: Kind) -> FakeModel {
         Kind::Ollama => FakeModel::ollama().await,
         Kind::LlamaServer => FakeModel::llama_server().await,
         Kind::OpenAi => FakeModel::open_ai().await,
+        Kind::BuiltIn => unreachable!("it has no socket"),
     }
 }
 
@@ -549,6 +550,7 @@ async fn a_failure_in_the_middle_is_passed_on() {
                 Kind::Ollama => "{\"error\":\"the runner stopped\"}\n",
                 Kind::LlamaServer => "error: {\"code\":500,\"message\":\"the runner stopped\",\"type\":\"server_error\"}\n\n",
                 Kind::OpenAi => "data: {\"error\":{\"message\":\"the runner stopped\"}}\n\n",
+                Kind::BuiltIn => unreachable!("it has no socket"),
             });
         })
         .await;
@@ -595,6 +597,7 @@ async fn characters_may_be_cut_by_the_wire() {
             Kind::Ollama => "{\"response\":\"é漢🦀\",\"done\":false}\n",
             Kind::LlamaServer => "data: {\"content\":\"é漢🦀\",\"stop\":false}\n\n",
             Kind::OpenAi => "data: {\"choices\":[{\"text\":\"é漢🦀\"}]}\n\n",
+            Kind::BuiltIn => unreachable!("it has no socket"),
         };
         let (text, _) = played(kind, |generation| {
             for byte in message.bytes() {

@@ -13,7 +13,7 @@ use crate::{
     route::State,
     session::{Document, Opened},
     syntax::Language,
-    task::{self, Answer, Desk, Report},
+    task::{self, Answer, Audience, Desk, Report},
 };
 
 /// How long a model may take to load before a person gives up.
@@ -71,7 +71,9 @@ async fn complete(
         Ok(Err(_)) | Err(_) => bail!("the model was not loaded within {} s", LOADING.as_secs()),
     }
     let ticket = snapshot.owner.ask(offset);
-    let answer = task::complete(Arc::clone(&desk), settings, snapshot, offset, ticket, None).await;
+    let answer =
+        task::complete(Arc::clone(&desk), settings, snapshot, offset, ticket, Audience::Command)
+            .await;
     let report = desk.last().borrow().report.clone();
     Ok((answer, report))
 }
@@ -123,6 +125,8 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             "promptTokensAreExact": report.map(|report| report.usage.is_some_and(|usage| usage.prompt_tokens.is_some())),
             "cachedTokens": report.and_then(|report| report.usage?.cached_tokens),
             "outputTokens": report.and_then(|report| report.usage?.output_tokens),
+            "confidence": report.and_then(|report| report.usage?.confidence),
+            "withheld": report.and_then(|report| report.withheld.as_ref()),
             "firstTextMs": report.and_then(|report| report.first_text).map(ms),
             "totalMs": report.map(|report| ms(report.total)),
             "prompt": prompt,
@@ -159,6 +163,15 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             report.mode,
             ms(report.total)
         )?;
+        if let Some(confidence) = report.usage.and_then(|usage| usage.confidence) {
+            writeln!(
+                about,
+                "the model gave its tokens a probability of {confidence:.2} on average"
+            )?;
+        }
+        if let Some(withheld) = &report.withheld {
+            writeln!(about, "an editor would show nothing here: {withheld}")?;
+        }
     }
     Ok(())
 }

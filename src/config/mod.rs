@@ -129,5 +129,16 @@ pub fn user_file() -> Option<PathBuf> {
     Some(folder.join("hearth").join("config.toml"))
 }
 
+/// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
+/// repository. It need not exist. `None` where there is no home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn data_folder() -> Option<PathBuf> {
+    let folder = match std::env::var("XDG_DATA_HOME") {
+        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => std::env::home_dir()?.join(".local").join("share"),
+    };
+    Some(folder.join("hearth"))
+}
+
 #[cfg(test)]
 mod tests;

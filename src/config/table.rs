@@ -66,8 +66,10 @@ settings! {
     /// No prompt for a local model is ever larger than this many tokens, whatever context the model
     /// is loaded with: the quality of local models falls beyond 16,000 to 32,000.
     "router.thresholds.max_local_context_tokens" Workspace max_local_context_tokens: Bounded<512, 1_000_000> = Bounded::new(24_000);
-    /// Which kind of server answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and
-    /// every other server with `/v1/completions`), or `"auto"`.
+    /// Who answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and every other server
+    /// with `/v1/completions`), or `"built-in"`, the model in this process (`hearth model` says
+    /// which). `"auto"`: a running server with a model that fills in the middle, else the model in
+    /// this process, unless `router.local_endpoint` says where to look.
     "local.provider" Machine provider: Auto<ProviderSetting> = Auto::Auto;
     /// How long the server keeps the model in memory after its last use (Ollama): a duration such as
     /// `"30m"`, or `"-1"` for always.

@@ -131,11 +131,16 @@ pub enum ProviderSetting {
     Ollama,
     LlamaServer,
     OpenAi,
+    BuiltIn,
 }
 
 impl ProviderSetting {
-    const NAMES: [(&str, Self); 3] =
-        [("ollama", Self::Ollama), ("llama-server", Self::LlamaServer), ("openai", Self::OpenAi)];
+    const NAMES: [(&str, Self); 4] = [
+        ("ollama", Self::Ollama),
+        ("llama-server", Self::LlamaServer),
+        ("openai", Self::OpenAi),
+        ("built-in", Self::BuiltIn),
+    ];
 }
 
 impl Value for ProviderSetting {
@@ -144,7 +149,9 @@ impl Value for ProviderSetting {
             .iter()
             .find(|(name, _)| json.as_str() == Some(name))
             .map(|(_, provider)| *provider)
-            .ok_or_else(|| "one of \"ollama\", \"llama-server\", \"openai\"".to_owned())
+            .ok_or_else(|| {
+                "one of \"ollama\", \"llama-server\", \"openai\", \"built-in\"".to_owned()
+            })
     }
     fn show(&self) -> Json {
         json!(Self::NAMES.iter().find(|(_, provider)| provider == self).map(|(name, _)| *name))

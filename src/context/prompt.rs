@@ -3,10 +3,7 @@
 //!
 //! Models are trained on `\n`, so that is what they see, whatever ends the file's lines.
 
-use crate::model::{
-    Budget, Prompt, Segment,
-    fim::{FimTokens, Mode},
-};
+use crate::model::{Budget, Prompt, Segment, fim::Mode};
 
 use super::{
     layout::{Order, Situation, lay_out},
@@ -19,6 +16,10 @@ use super::{
 /// (measured with llama-server: one typed character in front of 423 tokens of suffix evaluates them all).
 const USUAL: Share = Share { prefix: 9_000, suffix: 750 };
 
+/// The same for a model of Hearth's own, which has seen no texts longer than this: the room of a
+/// sample in `examples/training_samples.rs`, a fifth of it for the suffix.
+const TRAINED: Share = Share { prefix: 2_000, suffix: 400 };
+
 /// What the instruct model is told when it has to fill a hole.
 const HOLE_SYSTEM: &str = "You complete source code. The user sends a part of a file in which <HOLE> \
     marks a place where text is missing. Answer with the missing text alone: no explanation, no code \
@@ -30,11 +31,14 @@ const HOLE: &str = "<HOLE>";
 /// Builds the prompt for the text that is missing at the cursor of `view`.
 ///
 /// `None` when not even the cursor's line fits into the budget.
-pub fn build(view: &View<'_>, mode: Mode, budget: &Budget) -> Option<Prompt> {
-    let mut share = USUAL;
+pub fn build(view: &View<'_>, mode: Mode, order: Order, budget: &Budget) -> Option<Prompt> {
+    let mut share = match order {
+        Order::Plain => USUAL,
+        Order::Begun => TRAINED,
+    };
     // A quarter less each time: some twenty tries from the usual share to nothing.
     while share.prefix > 0 {
-        if let Some(prompt) = lay(view, share, mode, budget.clone()) {
+        if let Some(prompt) = lay(view, share, (mode, order), budget.clone()) {
             return Some(prompt);
         }
         share = Share { prefix: share.prefix * 3 / 4, suffix: share.suffix * 3 / 4 };
@@ -42,7 +46,12 @@ pub fn build(view: &View<'_>, mode: Mode, budget: &Budget) -> Option<Prompt> {
     None
 }
 
-fn lay(view: &View<'_>, share: Share, mode: Mode, budget: Budget) -> Option<Prompt> {
+fn lay(
+    view: &View<'_>,
+    share: Share,
+    (mode, order): (Mode, Order),
+    budget: Budget,
+) -> Option<Prompt> {
     let window = view.window(share);
     let offset = view.cursor().clamp(window.start, window.end);
     let line = view.text.line_to_byte(view.text.byte_to_line(offset)).max(window.start);
@@ -58,15 +67,11 @@ fn lay(view: &View<'_>, share: Share, mode: Mode, budget: Budget) -> Option<Prom
         suffix: &text(offset, window.end),
     };
     match mode {
-        Mode::Fim(tokens) => budget.seal(fim(tokens, &situation)),
+        Mode::Fim(tokens) => budget.seal(lay_out(tokens, order, &situation)),
         Mode::Prefix => budget.seal(prefix(&situation)),
         Mode::Hole => budget.seal_chat(HOLE_SYSTEM, hole(&situation)),
     }
     .ok()
-}
-
-fn fim(tokens: &FimTokens, situation: &Situation<'_>) -> Vec<Segment> {
-    lay_out(tokens, Order::Plain, situation)
 }
 
 fn prefix(situation: &Situation<'_>) -> Vec<Segment> {

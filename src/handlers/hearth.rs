@@ -77,7 +77,10 @@ impl Hearth {
         match model::Client::new() {
             Ok(client) => {
                 let desk = Arc::new(Desk::open(client, self.settings.subscribe()));
-                keep(&self.telling_status, super::status::tell(&desk, self.outbox.clone()));
+                keep(
+                    &self.telling_status,
+                    super::status::tell(&desk, self.settings.subscribe(), self.outbox.clone()),
+                );
                 // The framework refuses a second `initialize`.
                 let _ = self.desk.set(desk);
             }

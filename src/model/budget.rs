@@ -162,7 +162,7 @@ mod tests {
     use crate::model::Stop;
 
     fn usage(prompt_tokens: Option<usize>) -> Usage {
-        Usage { prompt_tokens, cached_tokens: None, output_tokens: None, stop: Stop::Complete }
+        Usage { prompt_tokens, ..Usage::unknown(Stop::Complete) }
     }
 
     #[test]

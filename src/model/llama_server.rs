@@ -211,6 +211,7 @@ fn facts(model: &Model, props: Option<&Props>) -> ModelFacts {
         inserts: None,
         template: props.and_then(|props| props.chat_template.clone()),
         relayed: false,
+        card: None,
     }
 }
 
@@ -368,7 +369,7 @@ impl Wire for Completed {
                 .cache_n
                 .or_else(|| event.timings.and_then(|timings| timings.cache_n)),
             output_tokens: event.tokens_predicted,
-            stop,
+            ..Usage::unknown(stop)
         };
         Ok(Step::Done(event.content, usage))
     }

@@ -84,8 +84,8 @@ impl Ollama {
             inserts: shown.map(Shown::inserts),
             template: shown.map(|shown| shown.template.clone()),
             relayed,
-            file: None,
             name: tag.name,
+            ..ModelFacts::default()
         }
     }
 
@@ -395,9 +395,8 @@ impl Wire for Generated {
         };
         let usage = Usage {
             prompt_tokens: line.prompt_eval_count,
-            cached_tokens: None,
             output_tokens: Some(line.eval_count),
-            stop,
+            ..Usage::unknown(stop)
         };
         Ok(Step::Done(text, usage))
     }

@@ -362,7 +362,7 @@ impl Wire for Chunks {
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens,
             output_tokens: self.output_tokens,
-            stop: self.stop.unwrap_or(Stop::Unsaid),
+            ..Usage::unknown(self.stop.unwrap_or(Stop::Unsaid))
         }
     }
 }

@@ -126,6 +126,15 @@ struct Loading {
     done: BoxFuture<'static, Result<(), ModelError>>,
 }
 
+impl Drop for Probing {
+    /// Reports keep providers; weights shall not stay in memory with them.
+    fn drop(&mut self) {
+        if let Some(choice) = &self.publish.borrow().choice {
+            choice.provider.release();
+        }
+    }
+}
+
 struct Probing {
     search: Search,
     pace: Pace,
@@ -165,6 +174,10 @@ impl Probing {
         let health = self.publish.borrow();
         match health.state {
             State::Down => self.pace.when_down,
+            // A server that is started later is preferred.
+            State::Warm if !self.search.places.is_empty() && !by_server(&health) => {
+                self.pace.when_down
+            }
             State::Loading if health.choice.is_none() => self.pace.when_loading,
             State::Cold | State::Loading | State::Warm => self.pace.interval,
         }
@@ -175,7 +188,7 @@ impl Probing {
     /// than while one serves.
     async fn look(&mut self) {
         let before = Arc::clone(&self.publish.borrow());
-        let serving = before.choice.is_some();
+        let serving = by_server(&before);
         let everywhere = !serving
             && self.looked_everywhere.is_none_or(|last| last.elapsed() >= self.pace.interval);
         let mut found = self
@@ -197,6 +210,11 @@ impl Probing {
     }
 
     fn conclude(&mut self, before: &Health, found: Discovery) {
+        if let Some(old) = &before.choice
+            && !found.choice.as_ref().is_ok_and(|new| Arc::ptr_eq(&new.provider, &old.provider))
+        {
+            old.provider.release();
+        }
         let seen = found.seen;
         let mut health = Health { seen, loaded_in: None, choice: None, ..before.clone() };
         let state = match found.choice {
@@ -223,9 +241,10 @@ impl Probing {
         } else {
             health.loaded_in = before.loaded_in;
         }
-        // Ollama unloads what has been idle; a llama-server only what its owner told it to.
-        let unloaded =
-            serving.model.loaded == Some(false) && serving.provider.kind() == Kind::Ollama;
+        // Ollama unloads what has been idle; a llama-server only what its owner told it to. What is
+        // built in is loaded by nobody else.
+        let ours = matches!(serving.provider.kind(), Kind::Ollama | Kind::BuiltIn);
+        let unloaded = ours && serving.model.loaded == Some(false);
         if self.loading.is_none() && (is_new || unloaded) {
             let (provider, model) = (Arc::clone(&serving.provider), serving.model.name.clone());
             let num_ctx = serving.num_ctx(self.load.num_ctx);
@@ -243,11 +262,11 @@ impl Probing {
         state
     }
 
-    /// Takes note that loading ended; says whether it went well.
+    /// Takes note that loading ended; says whether it is time to look again.
     fn loaded(&mut self, result: Result<(), ModelError>) -> bool {
         let Some(loading) = self.loading.take() else { return false };
         let mut health = Health::clone(&self.publish.borrow());
-        let well = result.is_ok();
+        let mut well = result.is_ok();
         match result {
             Ok(()) => {
                 health.loaded_in = Some(loading.began.elapsed());
@@ -258,6 +277,9 @@ impl Probing {
             }
             Err(error) => {
                 health.message = format!("the model could not be loaded: {error}");
+                // Of its own process it is known at once what else there is.
+                let kind = health.choice.as_ref().map(|choice| choice.provider.kind());
+                well = kind == Some(Kind::BuiltIn);
                 self.publish(health, State::Cold);
             }
         }
@@ -272,4 +294,9 @@ impl Probing {
         }
         self.publish.send_replace(Arc::new(health));
     }
+}
+
+/// Whether a model server's model was chosen, not the one in this process.
+fn by_server(health: &Health) -> bool {
+    health.choice.as_ref().is_some_and(|choice| choice.provider.kind() != Kind::BuiltIn)
 }

@@ -44,6 +44,8 @@ pub struct Report {
     pub prompt: Arc<Prompt>,
     /// `None` when the stream was stopped before the server said.
     pub usage: Option<Usage>,
+    /// Why this is not shown to somebody who did not ask for it, if that is so.
+    pub withheld: Option<String>,
     /// From the start of the task to the first text.
     pub first_text: Option<Duration>,
     /// From the start of the task to its end.
