@@ -143,12 +143,13 @@ impl Document {
                 Some(ends) => self.byte_range(&state.text, ends, encoding),
                 None => 0..state.text.len_bytes(),
             };
+            let removed = removed(&state.text, &range);
             let edit = state.replace(range, &text);
             if whole {
                 state.tree = None;
                 state.since = None;
             }
-            self.owner.edited(edit, &text);
+            self.owner.edited(edit, &removed, &text);
         }
         let due = state.stale
             && self.language.is_some()
@@ -263,6 +264,13 @@ impl State {
         self.stale = true;
         edit
     }
+}
+
+/// What an edit takes away, unless that is a large part of a document.
+fn removed(text: &Rope, range: &Range<usize>) -> String {
+    const LARGE: usize = 4 << 10;
+    let shown = text.get_byte_slice(range.start..range.end.min(range.start + LARGE));
+    shown.map_or_else(String::new, |slice| slice.to_string())
 }
 
 /// Rows and columns as tree-sitter counts them, in bytes. They differ from its own after a `\r`
