@@ -3,7 +3,7 @@
 //! # The way of a keystroke
 //!
 //! ```text
-//! editor ──► server ──► handlers ──► task::complete ──► route ──► context ──► model ──► socket
+//! editor ──► server ──► handlers ──► task::complete ──► route ──► context ──► model ──► socket | engine
 //!              │           │              │           who, window,   │
 //!           lsp types   session         check          tokenizer   syntax
 //! ```
@@ -25,7 +25,7 @@
 //! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
-//! | [`engine`] | tensors: runs a GGUF in this process; no provider asks it yet | everything else |
+//! | [`engine`] | tensors: runs a GGUF in this process | everything else |
 //! | [`config`] | settings | everything above |
 //!
 //! Imports run downwards: cli, server → handlers → task → route, check → context → model → session,

@@ -80,13 +80,24 @@ fn an_instruct_model_sees_a_hole() {
     );
 }
 
+#[test]
+fn a_window_with_no_room_for_the_answer_makes_no_prompt_not_even_an_empty_one() {
+    let (source, hold) = (Rope::from_str("\nfn a() {}\n"), HoldCell::default());
+    let built = |context| {
+        let budget = Budget::new(24_000, Some(context), 48, TokenCounter::default());
+        build(&view(&source, None, 0, &hold), Mode::Prefix, Order::Plain, &budget)
+            .map(|prompt| prompt.tokens())
+    };
+    // The answer's 48 and the token that begins a text.
+    assert_eq!([built(0), built(48), built(49)], [None, None, Some(0)]);
+}
+
 /// A file of items of ten lines.
 fn items(count: usize) -> String {
-    (0..count)
-        .map(|n| {
-            format!("/// Item {n}.\nfn item_{n}() {{\n{}}}\n\n", "    let x = call(1);\n".repeat(6))
-        })
-        .collect()
+    let item = |n| {
+        format!("/// Item {n}.\nfn item_{n}() {{\n{}}}\n\n", "    let x = call(1);\n".repeat(6))
+    };
+    (0..count).map(item).collect::<Vec<_>>().concat()
 }
 
 #[test]

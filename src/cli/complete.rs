@@ -63,10 +63,12 @@ async fn complete(
     let mut health = desk.router().watch();
     let ready = health.wait_for(|health| match health.state {
         State::Warm | State::Down => true,
-        State::Cold | State::Loading => false,
+        State::Loading => false,
+        // Chosen and not being loaded: asking loads it, or says why it cannot be.
+        State::Cold => health.choice.is_some(),
     });
     match tokio::time::timeout(LOADING, ready).await {
-        Ok(Ok(health)) if health.state == State::Warm => {}
+        Ok(Ok(health)) if health.choice.is_some() => {}
         Ok(Ok(health)) => bail!("{}", health.message),
         Ok(Err(_)) | Err(_) => bail!("the model was not loaded within {} s", LOADING.as_secs()),
     }

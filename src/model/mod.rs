@@ -1,12 +1,14 @@
 //! How a model is asked: templates, token counts, wire formats, a file a provider.
 //!
-//! Everything here speaks to model servers on this machine, or to the engine in this process. It never sees an LSP type, a task or a
-//! setting's name, and never decides *which* model answers: that is `route`.
+//! Everything here speaks to model servers on this machine, or to the engine in this process. It never
+//! sees an LSP type, a task or a setting's name, and never decides *which* model answers: that is
+//! `route`.
 
 pub mod budget;
 pub mod built_in;
 pub mod control;
 mod count;
+mod embedding;
 mod filter;
 pub mod fim;
 pub mod http;
@@ -113,6 +115,7 @@ pub struct Sighting {
     pub version: Option<String>,
     /// Requests it can work on at once; `None` where it does not say.
     pub slots: Option<usize>,
+    /// Those that write text; a server's embedding models are left out.
     pub models: Vec<ModelFacts>,
 }
 

@@ -198,25 +198,23 @@ impl Search {
             .filter(|(_, _, model)| !model.relayed && self.wants(model))
             // Of equals the first is taken: the order of places is one of preference.
             .min_by_key(|(_, _, model)| self.rank(model, box_model));
-        match best {
-            Some((provider, sighting, model)) => Ok(Serving {
-                provider: Arc::clone(provider),
-                model: model.clone(),
-                slots: sighting.slots,
-                why: match provider.kind() {
-                    Kind::BuiltIn => self.why_built_in(seen, model),
-                    _ => self.why(provider.as_ref(), model),
-                },
-            }),
-            None => {
-                let why_none = || self.why_none(seen);
-                Err(match own.and_then(|(_, look)| look.as_ref().err()) {
-                    Some(error) if seen.is_empty() => error.to_string(),
-                    Some(error) => format!("{}; {error}", why_none()),
-                    None => why_none(),
-                })
-            }
-        }
+        let Some((provider, sighting, model)) = best else {
+            let why_none = || self.why_none(seen);
+            return Err(match own.and_then(|(_, look)| look.as_ref().err()) {
+                Some(error) if seen.is_empty() => error.to_string(),
+                Some(error) => format!("{}; {error}", why_none()),
+                None => why_none(),
+            });
+        };
+        Ok(Serving {
+            provider: Arc::clone(provider),
+            model: model.clone(),
+            slots: sighting.slots,
+            why: match provider.kind() {
+                Kind::BuiltIn => self.why_built_in(seen, model),
+                _ => self.why(provider.as_ref(), model),
+            },
+        })
     }
 
     fn wants(&self, model: &ModelFacts) -> bool {
@@ -324,7 +322,9 @@ impl Search {
             let server = name(sighting.kind);
             return match names(true) {
                 names if names.is_empty() => {
-                    format!("{server} at {place} has no model; download a code model into it")
+                    format!(
+                        "{server} at {place} has no model that writes text; download a code model into it"
+                    )
                 }
                 names => format!(
                     "{server} at {place} only relays its models ({names}) to another machine; download a code model into it"

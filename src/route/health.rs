@@ -98,8 +98,15 @@ impl Probe {
             seen: Vec::new(),
         }));
         let nudge = Arc::new(Notify::new());
-        let probing =
-            Probing { search, pace, load, publish, loading: None, looked_everywhere: None };
+        let probing = Probing {
+            search,
+            pace,
+            load,
+            publish,
+            loading: None,
+            failed: None,
+            looked_everywhere: None,
+        };
         let task = OwnedTask::spawn(probing.run(Arc::clone(&nudge)));
         Self { health, nudge, _task: task }
     }
@@ -141,6 +148,8 @@ struct Probing {
     load: Load,
     publish: watch::Sender<Arc<Health>>,
     loading: Option<Loading>,
+    /// When loading the present choice began that failed.
+    failed: Option<Instant>,
     looked_everywhere: Option<Instant>,
 }
 
@@ -238,6 +247,7 @@ impl Probing {
         let is_new = same.is_none();
         if is_new {
             self.loading = None;
+            self.failed = None;
         } else {
             health.loaded_in = before.loaded_in;
         }
@@ -245,7 +255,17 @@ impl Probing {
         // built in is loaded by nobody else.
         let ours = matches!(serving.provider.kind(), Kind::Ollama | Kind::BuiltIn);
         let unloaded = ours && serving.model.loaded == Some(false);
-        if self.loading.is_none() && (is_new || unloaded) {
+        // Somebody else may have loaded it since.
+        self.failed = self.failed.filter(|_| serving.model.loaded != Some(true));
+        let due = match self.failed {
+            None => unloaded,
+            // Nudges must not make a server try over and over what it has just failed at.
+            Some(began) => began.elapsed() >= self.pace.interval,
+        };
+        if self.failed.is_some() && !due {
+            health.message.clone_from(&before.message);
+        }
+        if self.loading.is_none() && (is_new || due) {
             let (provider, model) = (Arc::clone(&serving.provider), serving.model.name.clone());
             let num_ctx = serving.num_ctx(self.load.num_ctx);
             let keep_alive = self.load.keep_alive.clone();
@@ -266,7 +286,8 @@ impl Probing {
     fn loaded(&mut self, result: Result<(), ModelError>) -> bool {
         let Some(loading) = self.loading.take() else { return false };
         let mut health = Health::clone(&self.publish.borrow());
-        let mut well = result.is_ok();
+        let mut look_again = result.is_ok();
+        self.failed = (!look_again).then_some(loading.began);
         match result {
             Ok(()) => {
                 health.loaded_in = Some(loading.began.elapsed());
@@ -279,11 +300,11 @@ impl Probing {
                 health.message = format!("the model could not be loaded: {error}");
                 // Of its own process it is known at once what else there is.
                 let kind = health.choice.as_ref().map(|choice| choice.provider.kind());
-                well = kind == Some(Kind::BuiltIn);
+                look_again = kind == Some(Kind::BuiltIn);
                 self.publish(health, State::Cold);
             }
         }
-        well
+        look_again
     }
 
     fn publish(&self, mut health: Health, state: State) {

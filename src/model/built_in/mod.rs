@@ -177,13 +177,12 @@ fn look(file: Option<ModelFile>, state: &Mutex<State>) -> Result<ModelFacts, Mod
     let version = version(file)?;
     let mut state = lock(state);
     let known = state.looked.as_ref().filter(|(looked, _)| *looked == version);
-    let mut facts = match known {
-        Some((_, known)) => known.clone()?,
-        None => {
-            let read = version.0.facts().map_err(|error| refused(&version.0.to_string(), &error));
-            state.looked = Some((version.clone(), read.clone()));
-            read?
-        }
+    let mut facts = if let Some((_, known)) = known {
+        known.clone()?
+    } else {
+        let read = version.0.facts().map_err(|error| refused(&version.0.to_string(), &error));
+        state.looked = Some((version.clone(), read.clone()));
+        read?
     };
     if let Some(loaded) = state.loaded.as_ref().filter(|loaded| loaded.version == version) {
         facts.loaded = Some(true);
