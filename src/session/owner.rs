@@ -28,6 +28,9 @@ use touch::Touches;
 /// typing user follows within 250 ms in the editors we know (Neovim waits 200 ms after a key).
 const ORPHANED_AFTER: Duration = Duration::from_secs(2);
 
+/// What editors close by themselves.
+const PAIRS: [&str; 6] = ["()", "[]", "{}", "<>", "\"\"", "''"];
+
 /// Suggestions that the user turned down, kept in mind.
 const REJECTED: usize = 16;
 
@@ -129,12 +132,16 @@ impl Generation {
             return false;
         }
         let before = std::mem::take(&mut self.typed);
-        self.typed = format!("{}{inserted}", &before[..kept]);
-        let agrees = self.agrees();
-        if !agrees {
-            self.typed = before;
+        // Of a pair of brackets the closing one is the editor's, and stands behind the cursor.
+        let opening = PAIRS.contains(&inserted).then(|| &inserted[..1]);
+        for typed in std::iter::once(inserted).chain(opening) {
+            self.typed = format!("{}{typed}", &before[..kept]);
+            if self.agrees() {
+                return true;
+            }
         }
-        agrees
+        self.typed = before;
+        false
     }
 
     /// What was shown and is not typed, behind what stands on its line.
@@ -238,6 +245,8 @@ impl Owner {
             edits: state.edits,
             turns: state.turns,
             touch: state.touches.last,
+            rhythm: state.touches.rhythm(),
+            rest: state.touches.rest(),
             follows: false,
             text: text.clone(),
             offset,
@@ -247,11 +256,6 @@ impl Owner {
         drop(state);
         self.changed.send_replace(());
         ticket
-    }
-
-    /// Time between two keys while one types without a pause; `None` before there were any.
-    pub fn rhythm(&self) -> Option<Duration> {
-        self.lock().touches.rhythm()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -298,6 +302,8 @@ pub struct Ticket {
     edits: u64,
     turns: u64,
     touch: Touch,
+    rhythm: Option<Duration>,
+    rest: Option<Duration>,
     follows: bool,
     text: Rope,
     offset: usize,
@@ -326,7 +332,12 @@ impl Ticket {
 
     /// Time between two keys while one types without a pause; `None` before there were any.
     pub fn rhythm(&self) -> Option<Duration> {
-        self.owner.rhythm()
+        self.rhythm
+    }
+
+    /// How long the editor had waited after the last edit when it asked; `None` before there was one.
+    pub fn rest(&self) -> Option<Duration> {
+        self.rest
     }
 
     /// Whether a generation serves this request already.
@@ -341,7 +352,11 @@ impl Ticket {
     /// Whether the user was shown exactly this and typed something else.
     pub fn was_rejected(&self, text: &str) -> bool {
         let line = line_before(&self.text, self.offset);
-        self.owner.lock().rejected.iter().any(|rejected| *rejected == (line.clone(), text.to_owned()))
+        self.owner
+            .lock()
+            .rejected
+            .iter()
+            .any(|rejected| *rejected == (line.clone(), text.to_owned()))
     }
 
     /// Starts a generation for this request, unless the request is obsolete. `body` asks the model
@@ -489,40 +504,58 @@ impl Sink {
         if pushed == Some(true) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    /// Nothing more is coming, for the time being at least.
+    /// Nothing more is coming, for the time being at least. Half a line at the end of a text that was
+    /// cut is taken back, unless it is the only one or has been shown.
     pub fn end(&self, end: End) {
-        self.owner.with(self.number, |generation| generation.end = Some(end));
-    }
-
-    /// More is coming after all.
-    pub fn go_on(&self) {
-        self.owner.with(self.number, |generation| generation.end = None);
-    }
-
-    /// All that was produced so far; `None` when the generation was stopped.
-    pub fn produced(&self) -> Option<String> {
-        self.owner.peek(self.number, |generation| generation.produced.clone())
-    }
-
-    /// Takes back the last line unless it is whole, shown or typed.
-    pub fn drop_half_a_line(&self) {
         self.owner.with(self.number, |generation| {
-            let whole = generation.produced.rfind('\n').map_or(0, |line_break| line_break + 1);
-            let needed = generation.shown.max(generation.typed.len());
-            generation.produced.truncate(whole.max(needed.min(generation.produced.len())));
+            if end == End::Cut
+                && let Some(line_break) = generation.produced.trim_end().rfind('\n')
+            {
+                let needed = generation.shown.max(generation.typed.len());
+                let needed = needed.min(generation.produced.len());
+                if !generation.produced[..line_break].trim().is_empty() {
+                    generation.produced.truncate(needed.max(line_break + 1));
+                }
+            }
+            generation.end = Some(end);
         });
     }
 
-    /// Waits until all that was produced has been shown.
-    pub async fn exhausted(&self) {
+    /// More is coming after all, behind `bridge`.
+    pub fn go_on(&self, bridge: &str) {
+        self.owner.with(self.number, |generation| {
+            generation.produced.push_str(bridge);
+            generation.end = None;
+        });
+    }
+
+    /// Takes back what was produced behind its first `len` bytes, unless it is typed already.
+    pub fn take_back(&self, len: usize) {
+        self.owner.with(self.number, |generation| {
+            let needed = len.max(generation.typed.len());
+            if generation.produced.is_char_boundary(needed) {
+                generation.produced.truncate(needed);
+            }
+        });
+    }
+
+    /// Whether a request waits for this generation now.
+    pub fn is_awaited(&self) -> bool {
+        self.owner.peek(self.number, |generation| generation.orphaned.is_none()).unwrap_or(false)
+    }
+
+    /// Waits until all that was produced has been shown, and returns it; `None` when the generation
+    /// was stopped, or ended with nothing to show.
+    pub async fn exhausted(&self) -> Option<String> {
         let mut changed = self.owner.changed.subscribe();
         loop {
-            let left = self.owner.peek(self.number, |generation| {
+            let produced = self.owner.peek(self.number, |generation| {
                 let left = generation.produced.get(generation.shown..).unwrap_or_default();
-                !left.trim().is_empty() || generation.shown == 0
-            });
-            if left != Some(true) {
-                return;
+                let exhausted = generation.shown > 0 && left.trim().is_empty();
+                exhausted.then(|| generation.produced.clone())
+            })?;
+            if produced.is_some() {
+                return produced;
             }
             let _ = changed.changed().await;
         }

@@ -63,6 +63,18 @@ impl Queue {
         turn
     }
 
+    /// A turn, unless somebody has or wants it.
+    pub fn try_enter(self: &Arc<Self>, rank: Rank, slots: usize) -> Option<Turn> {
+        let mut state = self.lock();
+        if state.running.len() >= slots.max(1) || !state.waiting.is_empty() {
+            return None;
+        }
+        state.next += 1;
+        let number = state.next;
+        state.running.push(Entry { number, rank, called: false });
+        Some(Turn { queue: Arc::clone(self), number })
+    }
+
     /// Generations that run now.
     pub fn running(&self) -> usize {
         self.lock().running.len()
@@ -76,6 +88,9 @@ impl Queue {
         if state.running.len() < slots {
             state.waiting.retain(|waiting| waiting.number != number);
             state.running.push(entry);
+            drop(state);
+            // Whoever waits may be more urgent than this one.
+            self.changed.send_replace(());
             return true;
         }
         let gives_way = |running: &&mut Entry| {

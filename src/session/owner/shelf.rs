@@ -40,7 +40,12 @@ impl Shelf {
     }
 
     /// A result that goes on at `offset` of `text`, and how much of it stands in front of it already.
-    pub(super) fn find(&self, text: &Rope, offset: usize, context: u64) -> Option<(Shelved, usize)> {
+    pub(super) fn find(
+        &self,
+        text: &Rope,
+        offset: usize,
+        context: u64,
+    ) -> Option<(Shelved, usize)> {
         let line_idx = text.byte_to_line(offset);
         // What stands in front of the cursor of a result: at most the lines that one has.
         let near = text.line_to_byte(line_idx.saturating_sub(30));

@@ -35,14 +35,15 @@ pub(super) struct Touches {
     pub(super) last: Touch,
     removed: VecDeque<String>,
     last_key: Option<Instant>,
+    last_edit: Option<Instant>,
     rhythm: Option<Duration>,
 }
 
 impl Touches {
     /// Takes an edit. `along`: it agrees with what is suggested.
     pub(super) fn push(&mut self, removed: &str, inserted: &str, along: bool) {
-        let restored =
-            inserted.len() > 1 && self.removed.iter().any(|removed| removed == inserted);
+        let restored = inserted.len() > 1 && self.removed.iter().any(|removed| removed == inserted);
+        self.last_edit = Some(Instant::now());
         self.last = match (removed.is_empty(), inserted.is_empty()) {
             (_, false) if along => Touch::Typed,
             (_, true) => Touch::Deleted,
@@ -57,6 +58,11 @@ impl Touches {
         if self.last == Touch::Typed {
             self.key();
         }
+    }
+
+    /// Time since the last edit.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        self.last_edit.map(|edit| edit.elapsed())
     }
 
     /// Time between two keys while one types without a pause; `None` before there were any.
