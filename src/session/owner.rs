@@ -119,7 +119,12 @@ impl Generation {
 
     fn serves(&self, offset: usize) -> bool {
         let left = self.produced.get(self.typed.len()..).unwrap_or_default();
-        self.cursor() == offset && (self.end.is_none() || !left.trim().is_empty())
+        let more = match self.end {
+            None => true,
+            Some(End::Complete | End::Cut) => !left.trim().is_empty(),
+            Some(End::Nothing { .. }) => false,
+        };
+        self.cursor() == offset && more
     }
 
     /// Takes an edit into what was typed. `false` when it is not typing along.

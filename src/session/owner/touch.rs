@@ -42,6 +42,9 @@ pub(super) struct Touches {
 impl Touches {
     /// Takes an edit. `along`: it agrees with what is suggested.
     pub(super) fn push(&mut self, removed: &str, inserted: &str, along: bool) {
+        if removed == inserted {
+            return;
+        }
         let restored = inserted.len() > 1 && self.removed.iter().any(|removed| removed == inserted);
         self.last_edit = Some(Instant::now());
         self.last = match (removed.is_empty(), inserted.is_empty()) {
