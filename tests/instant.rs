@@ -60,17 +60,12 @@ fn shown(generation: &Generation) -> (String, String) {
 
 /// What follows `before` in `whole`, up to some 48 tokens.
 fn what_follows(whole: &str, before: &str) -> String {
-    let last: String =
-        before
-            .lines()
-            .rev()
-            .take(8)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .fold(String::new(), |text, line| {
-                if text.is_empty() { line.to_owned() } else { text + "\n" + line }
-            });
+    let last: String = before.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev().fold(
+        String::new(),
+        |text, line| {
+            if text.is_empty() { line.to_owned() } else { text + "\n" + line }
+        },
+    );
     let last = if before.ends_with('\n') { last + "\n" } else { last };
     let at = whole.find(&last).map_or(whole.len(), |at| at + last.len());
     whole[at..].chars().take(160).collect()

@@ -197,7 +197,7 @@ fn document(text: &str) -> Document {
         version: 0,
         text: text.to_owned(),
     };
-    let document = Document::new(opened, "src/a.rs".into());
+    let document = Document::new(opened, "src/a.rs".into(), None);
     document.reparse();
     document
 }

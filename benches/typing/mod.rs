@@ -41,7 +41,7 @@ impl Typist {
             version: 0,
             text,
         };
-        let document = Document::new(opened, Arc::from("src/typed.rs"));
+        let document = Document::new(opened, Arc::from("src/typed.rs"), None);
         if with_tree {
             document.reparse();
         }

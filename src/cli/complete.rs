@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::place::Place;
 use crate::{
     config::Settings,
+    index::{Index, Scope},
     model::Client,
     route::State,
     session::{Document, Opened},
@@ -59,7 +60,8 @@ async fn complete(
     let snapshot = document.snapshot();
     let offset = place.offset(&snapshot.text)?;
     let (_settings, subscription) = watch::channel(Arc::clone(&settings));
-    let desk = Arc::new(Desk::open(Client::new()?, subscription));
+    let index = Arc::new(Index::start(Scope::default()));
+    let desk = Arc::new(Desk::open(Client::new()?, subscription, index));
     let mut health = desk.router().watch();
     let ready = health.wait_for(|health| match health.state {
         State::Warm | State::Down => true,
@@ -80,7 +82,7 @@ async fn complete(
     Ok((answer, report))
 }
 
-fn open(file: &Path) -> anyhow::Result<Document> {
+pub(super) fn open(file: &Path) -> anyhow::Result<Document> {
     let shown = file.display();
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
     let text = String::from_utf8(bytes)
@@ -98,7 +100,7 @@ fn open(file: &Path) -> anyhow::Result<Document> {
         version: 0,
         text,
     };
-    let document = Document::new(opened, relative.trim_start_matches("./").into());
+    let document = Document::new(opened, relative.trim_start_matches("./").into(), None);
     document.reparse();
     Ok(document)
 }

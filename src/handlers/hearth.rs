@@ -1,16 +1,24 @@
 //! What all handlers share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
-use super::CurrentSettings;
+use super::{
+    CurrentSettings, EditorUser, WorkspaceTrust, consent::Consent, progress::Running, show::Screen,
+};
 use crate::{
-    config::Layers,
+    check::{Checker, Limits},
+    config::{self, Layers, Toolchains},
+    index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
-    session::{Encoding, Session, task::OwnedTask},
+    session::{Encoding, Follower, Session, task::OwnedTask},
     task::Desk,
 };
 
@@ -20,10 +28,25 @@ pub struct Hearth {
     pub session: Arc<Session>,
     pub outbox: Outbox,
     pub settings: Arc<CurrentSettings>,
+    pub trust: WorkspaceTrust,
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
+    /// Work that a user can cancel.
+    pub(super) running: Running,
+    pub(super) consent: Consent,
+    pub(super) screen: Screen,
+    pub(super) checker: Arc<Checker>,
     client: OnceLock<ClientCaps>,
     desk: OnceLock<Arc<Desk>>,
+    pub(super) index: Arc<Index>,
+    /// Keeps the index's scope that of the session's roots and the settings.
+    pub(super) scoping: Mutex<Option<OwnedTask>>,
+    /// Wakes that task when the roots change.
+    pub(super) roots_changed: Arc<Notify>,
+    /// Tells the client that the workspace is being read.
+    pub(super) telling_progress: Mutex<Option<OwnedTask>>,
+    /// Asks to be told of changed files, or watches for them here.
+    pub(super) watching_files: Mutex<Option<OwnedTask>>,
     /// Tells the client how the model is.
     pub(super) telling_status: Mutex<Option<OwnedTask>>,
     /// Asks the client for its settings; a newer question replaces the older one.
@@ -38,17 +61,34 @@ impl Hearth {
     pub fn new(
         client: Client,
         session: Arc<Session>,
+        index: Arc<Index>,
         layers: Layers,
+        cache: &Path,
+        state: Option<PathBuf>,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
         Self {
             session,
+            running: Running::default(),
+            consent: Consent::default(),
+            screen: Screen::new(outbox.clone(), cache.join("shown")),
+            checker: Arc::new(Checker::new(
+                cache.join("check"),
+                Toolchains::of_environment(),
+                Limits::default(),
+            )),
+            trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,
             client: OnceLock::new(),
             desk: OnceLock::new(),
+            index,
+            scoping: Mutex::default(),
+            roots_changed: Arc::default(),
+            telling_progress: Mutex::default(),
+            watching_files: Mutex::default(),
             telling_status: Mutex::default(),
             asking_settings: Mutex::default(),
             registering: Mutex::default(),
@@ -72,11 +112,13 @@ impl Hearth {
         self.desk.get().cloned()
     }
 
-    /// Starts to look for a model and to load it.
+    /// Starts to read the workspace, and to look for a model and to load it.
     pub(super) fn open_desk(&self) {
+        self.follow_workspace();
         match model::Client::new() {
             Ok(client) => {
-                let desk = Arc::new(Desk::open(client, self.settings.subscribe()));
+                let desk = Desk::open(client, self.settings.subscribe(), Arc::clone(&self.index));
+                let desk = Arc::new(desk);
                 keep(
                     &self.telling_status,
                     super::status::tell(&desk, self.settings.subscribe(), self.outbox.clone()),
@@ -86,6 +128,35 @@ impl Hearth {
             }
             Err(error) => tracing::error!(%error, "no connection to any model can be made"),
         }
+    }
+
+    /// Has the index follow the session's documents, its roots and the settings.
+    fn follow_workspace(&self) {
+        let (session, index) = (Arc::clone(&self.session), Arc::clone(&self.index));
+        session.set_follower(Arc::clone(&index) as Arc<dyn Follower>);
+        let (mut settings, roots_changed) =
+            (self.settings.subscribe(), Arc::clone(&self.roots_changed));
+        let task = OwnedTask::spawn(async move {
+            loop {
+                let scope = {
+                    let settings = settings.borrow_and_update();
+                    Scope {
+                        roots: session.roots(),
+                        exclude: settings.privacy_exclude.clone(),
+                        cargo_home: settings
+                            .context_dependencies
+                            .then(config::cargo_home)
+                            .flatten(),
+                    }
+                };
+                index.set_scope(scope);
+                tokio::select! {
+                    changed = settings.changed() => if changed.is_err() { return },
+                    () = roots_changed.notified() => {}
+                }
+            }
+        });
+        keep(&self.scoping, task);
     }
 
     pub(super) fn met_client(&self, client: ClientCaps) {

@@ -19,7 +19,7 @@ use ropey::Rope;
 use tokio::sync::watch;
 use tree_sitter::{InputEdit, Tree};
 
-use super::{ByteEdit, Encoding, HoldCell, Owner, Point, Snapshot, position};
+use super::{ByteEdit, Encoding, Follower, HoldCell, Owner, Point, Snapshot, position};
 use crate::syntax::Language;
 
 /// Documents above this are not parsed, in bytes. Sources that people write stay far below; what is
@@ -60,6 +60,8 @@ pub struct Document {
     /// Whether a parse is due or running.
     parsing: watch::Sender<bool>,
     closed: AtomicBool,
+    /// Told of each parsed text; the lock is what keeps anything from being told after the close.
+    follower: Mutex<Option<Arc<dyn Follower>>>,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,11 @@ struct State {
 
 impl Document {
     /// A document without a tree: [`Document::reparse`] is due.
-    pub fn new(opened: Opened, relative_path: Arc<str>) -> Self {
+    pub fn new(
+        opened: Opened,
+        relative_path: Arc<str>,
+        follower: Option<Arc<dyn Follower>>,
+    ) -> Self {
         let language = Language::by_id(&opened.language_id)
             .or_else(|| Language::by_path(opened.path.as_deref()?));
         let state = State {
@@ -98,6 +104,7 @@ impl Document {
             state: Mutex::new(state),
             parsing: watch::Sender::new(true),
             closed: AtomicBool::new(false),
+            follower: Mutex::new(follower),
         }
     }
 
@@ -151,9 +158,8 @@ impl Document {
             }
             self.owner.edited(edit, &removed, &text);
         }
-        let due = state.stale
-            && self.language.is_some()
-            && (state.tree.is_some() || state.text.len_bytes() <= MAX_PARSED_BYTES);
+        let due =
+            state.stale && (state.tree.is_some() || state.text.len_bytes() <= MAX_PARSED_BYTES);
         // Under the lock, so that a parse that is about to end cannot miss the edit.
         due && !self.parsing.send_replace(true)
     }
@@ -162,8 +168,19 @@ impl Document {
     /// loop. Due after [`Document::new`] and whenever [`Document::apply`] says so.
     pub fn reparse(&self) {
         while let Some((language, text, old)) = self.begin_parse() {
-            let tree = language.parse(&text, old.as_ref(), &self.closed);
-            self.end_parse(tree);
+            let parse = |language: &Language| language.parse(&text, old.as_ref(), &self.closed);
+            let tree = language.and_then(parse);
+            self.end_parse(tree.clone());
+            if tree.is_some() || language.is_none() {
+                self.tell_follower(text, tree);
+            }
+        }
+    }
+
+    fn tell_follower(&self, text: Rope, tree: Option<Tree>) {
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(follower), Some(path)) = (&*follower, &self.path) {
+            follower.parsed(path, self.language, text, tree);
         }
     }
 
@@ -181,9 +198,13 @@ impl Document {
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.owner.stop();
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(follower), Some(path)) = (follower, &self.path) {
+            follower.closed(path);
+        }
     }
 
-    fn begin_parse(&self) -> Option<(&'static Language, Rope, Option<Tree>)> {
+    fn begin_parse(&self) -> Option<(Option<&'static Language>, Rope, Option<Tree>)> {
         let mut state = self.lock();
         let too_large = state.text.len_bytes() > MAX_PARSED_BYTES;
         if too_large && state.stale {
@@ -192,15 +213,12 @@ impl Document {
         }
         let due = state.stale && !too_large && !self.closed.load(Ordering::Relaxed);
         state.stale = false;
-        match self.language {
-            Some(language) if due => {
-                state.since = Some(Vec::new());
-                Some((language, state.text.clone(), state.tree.clone()))
-            }
-            _ => {
-                self.parsing.send_replace(false);
-                None
-            }
+        if due {
+            state.since = Some(Vec::new());
+            Some((self.language, state.text.clone(), state.tree.clone()))
+        } else {
+            self.parsing.send_replace(false);
+            None
         }
     }
 
@@ -302,7 +320,7 @@ mod tests {
             version: 0,
             text: text.to_owned(),
         };
-        Document::new(opened, "a.rs".into())
+        Document::new(opened, "a.rs".into(), None)
     }
 
     fn insert(document: &Document, line: u32, text: &str) -> bool {
@@ -311,8 +329,10 @@ mod tests {
         document.apply(1, vec![change], Encoding::Utf8)
     }
 
-    fn parse((language, text, old): (&'static Language, Rope, Option<Tree>)) -> Option<Tree> {
-        language.parse(&text, old.as_ref(), &AtomicBool::new(false))
+    fn parse(
+        (language, text, old): (Option<&'static Language>, Rope, Option<Tree>),
+    ) -> Option<Tree> {
+        language?.parse(&text, old.as_ref(), &AtomicBool::new(false))
     }
 
     #[test]

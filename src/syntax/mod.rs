@@ -6,6 +6,7 @@ pub mod extent;
 pub mod language;
 pub mod lexer;
 pub mod skeleton;
+pub mod table;
 
 pub use extent::{Extent, Judge};
-pub use language::Language;
+pub use language::{Language, Queries};

@@ -15,6 +15,7 @@ use super::{
     speed::{Run, Speed},
 };
 use crate::{
+    index::Index,
     model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
     route::{Router, Serving},
     session::task::OwnedTask,
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Desk {
     router: Router,
+    index: Arc<Index>,
     /// By the place and name of a model, as are the next two.
     counters: DashMap<String, TokenCounter>,
     speeds: DashMap<String, Speed>,
@@ -61,9 +63,14 @@ pub struct Report {
 
 impl Desk {
     /// Starts to look for models. Must be called inside a tokio runtime.
-    pub fn open(client: Client, settings: watch::Receiver<Arc<crate::config::Settings>>) -> Self {
+    pub fn open(
+        client: Client,
+        settings: watch::Receiver<Arc<crate::config::Settings>>,
+        index: Arc<Index>,
+    ) -> Self {
         Self {
             router: Router::start(client, settings),
+            index,
             counters: DashMap::new(),
             speeds: DashMap::new(),
             queues: DashMap::new(),
@@ -75,6 +82,11 @@ impl Desk {
 
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// What is known of the workspace.
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// How the last task went, and every later one.

@@ -1,0 +1,550 @@
+//! The index's own threads and what they have to do, the most urgent first: what is typed before
+//! what changed on disk before what was never read.
+//!
+//! Work on one path is never done twice at once, and what is due is a path, not a text: whoever
+//! takes it up looks at how things are then. So the last state of a file is the one that stays,
+//! whatever order events come in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::BuildHasher as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ropey::Rope;
+use rustc_hash::FxBuildHasher;
+use tokio::sync::watch;
+use tree_sitter::Tree;
+
+use super::{
+    Contents, File, Origin, Progress, Skip,
+    contents::About,
+    dependencies::{Dependencies, Package},
+    extract::Draft,
+    modules::{self, Packages},
+    reach::{self, Reach},
+    rules::Rules,
+    source::{self, Stamp},
+    watch::Watch,
+};
+use crate::syntax::Language;
+
+/// What is to be done, the most urgent first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Job {
+    /// An ignore file has changed: what it excludes goes.
+    Sweep,
+    /// An open document has a new text.
+    Edited(Arc<Path>),
+    /// A file has changed on disk, or a document was closed.
+    Changed(Arc<Path>),
+    /// Everything below the roots is to be compared with what is known.
+    Scan,
+    /// A scan has found a file.
+    Found(Arc<Path>),
+    /// The sources of a dependency are to be listed.
+    Package(Arc<Package>),
+    /// A source of a dependency is to be read.
+    Public(Arc<Path>, Arc<Package>),
+    /// Manifests, or what dependencies hand on, may name other packages than before.
+    Dependencies,
+}
+
+impl Job {
+    fn path(&self) -> Option<&Arc<Path>> {
+        match self {
+            Self::Edited(path)
+            | Self::Changed(path)
+            | Self::Found(path)
+            | Self::Public(path, _) => Some(path),
+            Self::Sweep | Self::Scan | Self::Package(_) | Self::Dependencies => None,
+        }
+    }
+
+    /// Whether the two must not run at once.
+    fn excludes(&self, other: &Self) -> bool {
+        self.path() == other.path()
+    }
+}
+
+/// The text of an open document, which counts instead of the file's.
+#[derive(Debug, Clone)]
+pub(super) struct Buffer {
+    pub(super) language: Option<&'static Language>,
+    pub(super) text: Rope,
+    /// Of this very text; taken out once the index is done with it.
+    pub(super) tree: Option<Tree>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    due: BTreeSet<Job>,
+    busy: Vec<Job>,
+    buffers: HashMap<Arc<Path>, Buffer>,
+    /// Whether the paths of open documents may be read, as far as somebody has looked.
+    allowed: HashMap<Arc<Path>, bool>,
+    /// Files on disk, as they were when they were read.
+    known: HashMap<Arc<Path>, Stamp>,
+    skipped: HashMap<Arc<Path>, Skip>,
+    /// Cargo's manifests within reach.
+    manifests: BTreeSet<PathBuf>,
+    /// Files of the first scan that are done or not, for the progress.
+    found: usize,
+}
+
+/// What is outside of the workspace.
+#[derive(Debug, Default)]
+struct Outside {
+    /// Cargo's folder; `None` where dependencies do not count.
+    cargo_home: Option<PathBuf>,
+    /// Those that count.
+    packages: BTreeSet<Package>,
+    /// By the folder of a package: the first names of the paths in its `pub use`.
+    handed_on: HashMap<Arc<Path>, BTreeSet<String>>,
+}
+
+/// What the threads and the handle share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) contents: RwLock<Contents>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    reach: RwLock<Arc<Reach>>,
+    packages: Packages,
+    /// Taken after `contents` where both are.
+    outside: Mutex<Outside>,
+    watch: Mutex<Option<Watch>>,
+    pub(super) progress: watch::Sender<Progress>,
+    stop: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            contents: RwLock::default(),
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            reach: RwLock::new(Arc::new(Reach::new(&[], &[]))),
+            packages: Packages::default(),
+            outside: Mutex::default(),
+            watch: Mutex::default(),
+            progress: watch::Sender::default(),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    /// What may be read is different from now on, and dependencies count or not.
+    pub(super) fn set_reach(&self, reach: Reach, cargo_home: Option<PathBuf>) {
+        self.outside().cargo_home = cargo_home;
+        self.replace_reach(reach);
+        // Relative paths and modules follow from the roots.
+        self.lock().known.clear();
+        self.scan();
+    }
+
+    /// Nothing that is excluded stays for even as long as a scan takes.
+    fn replace_reach(&self, reach: Reach) {
+        let reach = Arc::new(reach);
+        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&reach);
+        let known: Vec<_> = {
+            let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+            let files = contents.files().filter(|(_, file)| *file.origin() == Origin::Workspace);
+            files.map(|(_, file)| Arc::clone(file.path())).collect()
+        };
+        for path in known.iter().filter(|path| !reach.allows(path)) {
+            self.forget(path, None);
+        }
+    }
+
+    /// Compares everything below the roots with what is known.
+    pub(super) fn scan(&self) {
+        let mut queue = self.lock();
+        queue.allowed.clear();
+        queue.due.insert(Job::Scan);
+        let open: Vec<_> = queue.buffers.keys().cloned().map(Job::Edited).collect();
+        queue.due.extend(open);
+        self.tell(&queue);
+    }
+
+    pub(super) fn edited(&self, path: Arc<Path>, buffer: Buffer) {
+        let mut queue = self.lock();
+        queue.buffers.insert(Arc::clone(&path), buffer);
+        queue.due.insert(Job::Edited(path));
+        self.tell(&queue);
+    }
+
+    pub(super) fn closed(&self, path: &Arc<Path>) {
+        let mut queue = self.lock();
+        if queue.buffers.remove(path).is_some() {
+            queue.allowed.remove(path);
+            queue.due.insert(Job::Changed(Arc::clone(path)));
+            self.tell(&queue);
+        }
+    }
+
+    /// Something has happened at these paths.
+    pub(super) fn changed<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) {
+        let mut queue = self.lock();
+        for path in paths {
+            if Rules::are_in(path) {
+                queue.due.insert(Job::Sweep);
+                continue;
+            }
+            match path.file_name().and_then(|name| name.to_str()) {
+                Some("Cargo.toml") => {
+                    self.packages.forget(path);
+                    queue.due.insert(Job::Scan);
+                }
+                Some("Cargo.lock") => {
+                    queue.due.insert(Job::Dependencies);
+                }
+                _ => {
+                    queue.allowed.remove(path);
+                    queue.due.insert(Job::Changed(path.into()));
+                }
+            }
+        }
+        self.tell(&queue);
+    }
+
+    /// From now on `watch` follows what may be read.
+    pub(super) fn set_watch(&self, watch: Watch) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+        self.scan();
+    }
+
+    /// The text of `file` if it is still the one that was indexed.
+    pub(super) fn text(&self, file: &File) -> Option<String> {
+        let buffer = self.lock().buffers.get(file.path()).map(|buffer| buffer.text.clone());
+        let text = match buffer {
+            Some(text) => text.to_string(),
+            None => source::read(file.path()).0.ok()?,
+        };
+        (fingerprint(&text) == file.fingerprint).then_some(text)
+    }
+
+    /// Whether `path` may be read.
+    pub(super) fn includes(&self, path: &Path) -> bool {
+        self.reach().includes(path)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Whoever looks at the flag under the lock is either before it or waits for this.
+        drop(self.lock());
+        self.wake.notify_all();
+    }
+
+    /// What each thread does until the end.
+    pub(super) fn run(&self) {
+        while let Some(job) = self.next() {
+            match &job {
+                Job::Sweep => {
+                    self.replace_reach(self.reach().with_new_rules());
+                    self.scan();
+                }
+                Job::Scan => self.do_scan(),
+                Job::Changed(path) if !source::is_source(path) => self.folder_changed(path),
+                Job::Edited(path) | Job::Changed(path) => self.refresh(path, false),
+                Job::Found(path) => self.refresh(path, true),
+                Job::Package(package) => self.list(package),
+                Job::Public(path, package) => self.read_public(path, package),
+                Job::Dependencies => self.do_dependencies(),
+            }
+            let mut queue = self.lock();
+            queue.busy.retain(|busy| *busy != job);
+            self.tell(&queue);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let free =
+                queue.due.iter().find(|due| !queue.busy.iter().any(|busy| busy.excludes(due)));
+            if let Some(job) = free.cloned() {
+                queue.due.remove(&job);
+                queue.busy.push(job.clone());
+                return Some(job);
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What is no source by its name may be, or have been, a folder.
+    fn folder_changed(&self, path: &Path) {
+        let mut queue = self.lock();
+        if path.is_dir() {
+            queue.due.insert(Job::Scan);
+        } else {
+            let below = queue.known.keys().filter(|known| known.starts_with(path));
+            let below: Vec<_> = below.cloned().map(Job::Changed).collect();
+            queue.due.extend(below);
+        }
+        self.tell(&queue);
+    }
+
+    fn do_scan(&self) {
+        let reach = self.reach();
+        let watches = self.watch.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let mut folders = HashSet::new();
+        let mut manifests = BTreeSet::new();
+        let mut seen: HashSet<Arc<Path>> = HashSet::new();
+        for entry in reach.entries() {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            if watches && reach::is_folder(&entry) {
+                folders.insert(entry.path().to_owned());
+            }
+            if reach::is_file(&entry) && entry.file_name() == "Cargo.toml" {
+                manifests.insert(entry.path().to_owned());
+            }
+            if !reach::is_file(&entry) || !source::is_source(entry.path()) {
+                continue;
+            }
+            let path: Arc<Path> = entry.path().into();
+            let stamp = entry.metadata().ok().map(|metadata| Stamp::of(&metadata));
+            let mut queue = self.lock();
+            let is_new = seen.insert(Arc::clone(&path));
+            let is_known = stamp.is_some() && queue.known.get(&path) == stamp.as_ref();
+            if is_new && !is_known {
+                queue.found += 1;
+                queue.due.insert(Job::Found(path));
+                self.tell(&queue);
+            }
+        }
+        let watch = &mut *self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = watch.as_mut().is_some_and(|watch| watch.set(folders));
+        let mut queue = self.lock();
+        if again {
+            queue.due.insert(Job::Scan);
+        }
+        queue.manifests = manifests;
+        queue.due.insert(Job::Dependencies);
+        let unseen: Vec<_> =
+            queue.known.keys().filter(|path| !seen.contains(*path)).cloned().collect();
+        queue.due.extend(unseen.into_iter().map(Job::Changed));
+        self.tell(&queue);
+    }
+
+    /// Brings what is known of `path` to how things are.
+    fn refresh(&self, path: &Arc<Path>, may_be_read: bool) {
+        let reach = self.reach();
+        let (buffer, allowed) = {
+            let mut queue = self.lock();
+            let allowed = queue.allowed.get(path).copied();
+            let buffer = queue.buffers.get_mut(path).map(|buffer| {
+                let tree = buffer.tree.take();
+                Buffer { tree, ..buffer.clone() }
+            });
+            (buffer, allowed)
+        };
+        let may_be_read = match &buffer {
+            Some(_) => allowed.unwrap_or_else(|| reach.includes_open(path)),
+            None => may_be_read || reach.includes(path),
+        };
+        if buffer.is_some() {
+            self.lock().allowed.insert(Arc::clone(path), may_be_read);
+        }
+        let Some(root) = reach.root_of(path).filter(|_| may_be_read) else {
+            self.forget(path, None);
+            return;
+        };
+        let (language, text, tree) = if let Some(buffer) = buffer {
+            let text = buffer.text.to_string();
+            if source::is_generated(&text) {
+                self.forget(path, Some(Skip::Generated));
+                return;
+            }
+            (buffer.language, text, buffer.tree)
+        } else {
+            let (text, stamp) = source::read(path);
+            {
+                let mut queue = self.lock();
+                match stamp {
+                    Some(stamp) => queue.known.insert(Arc::clone(path), stamp),
+                    None => queue.known.remove(path),
+                };
+            }
+            match text {
+                Ok(text) => (Language::by_path(path), text, None),
+                Err(skip) => {
+                    // A file that is gone is not one that was skipped.
+                    self.forget(path, stamp.map(|_| skip));
+                    return;
+                }
+            }
+        };
+        let tree = tree.or_else(|| language?.parse_text(&text, &self.stop));
+        let draft = match (language, tree) {
+            (Some(language), Some(tree)) => Draft::of_tree(&text, &tree, language),
+            _ => Draft::of_lines(&text),
+        };
+        let about = About {
+            path: Arc::clone(path),
+            relative_path: slashed(path.strip_prefix(root).unwrap_or(path)),
+            module: language
+                .map(|language| self.packages.module(root, path, language))
+                .unwrap_or_default(),
+            origin: Origin::Workspace,
+            language,
+            fingerprint: fingerprint(&text),
+        };
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&reach, &self.reach()) {
+            contents.put(about, draft);
+            drop(contents);
+            self.lock().skipped.remove(path);
+        } else {
+            drop(contents);
+            // What may be read has changed on the way.
+            let mut queue = self.lock();
+            queue.due.insert(Job::Changed(Arc::clone(path)));
+            self.tell(&queue);
+        }
+    }
+
+    fn do_dependencies(&self) {
+        let manifests = self.lock().manifests.clone();
+        let (cargo_home, handed_on) = {
+            let outside = self.outside();
+            (outside.cargo_home.clone(), outside.handed_on.clone())
+        };
+        let wanted = cargo_home
+            .map(|home| Dependencies::read(&manifests, &home).packages(&handed_on))
+            .unwrap_or_default();
+        let before = {
+            let outside = &mut *self.outside();
+            outside.handed_on.retain(|folder, _| wanted.iter().any(|new| new.folder == *folder));
+            std::mem::replace(&mut outside.packages, wanted.clone())
+        };
+        let gone: Vec<_> = before.difference(&wanted).collect();
+        if !gone.is_empty() {
+            let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+            let is_gone = |file: &File| {
+                *file.origin() != Origin::Workspace
+                    && gone.iter().any(|package| file.path().starts_with(&package.folder))
+            };
+            let paths: Vec<_> = contents.files().filter(|(_, file)| is_gone(file)).collect();
+            let paths: Vec<_> = paths.iter().map(|(_, file)| Arc::clone(file.path())).collect();
+            for path in paths {
+                contents.remove(&path);
+            }
+        }
+        let new = wanted.difference(&before).cloned().map(|package| Job::Package(package.into()));
+        let mut queue = self.lock();
+        queue.due.extend(new);
+        self.tell(&queue);
+    }
+
+    fn list(&self, package: &Arc<Package>) {
+        let sources = package.sources();
+        let jobs = sources.into_iter().map(|path| Job::Public(path.into(), Arc::clone(package)));
+        let mut queue = self.lock();
+        queue.due.extend(jobs);
+        self.tell(&queue);
+    }
+
+    /// Takes the public signatures of a dependency's source in.
+    fn read_public(&self, path: &Arc<Path>, package: &Package) {
+        let Some(language) = Language::by_path(path) else { return };
+        // A dependency may be open as a workspace, too.
+        if self.reach().root_of(path).is_some() {
+            return;
+        }
+        let Ok(text) = source::read(path).0 else { return };
+        let Some(tree) = language.parse_text(&text, &self.stop) else { return };
+        let draft = Draft::of_signatures(&text, &tree, language);
+        let handed_on = draft.first_names();
+        let below = path.strip_prefix(&package.folder).unwrap_or(path);
+        let about = About {
+            path: Arc::clone(path),
+            relative_path: format!("{}/{}", package.name, slashed(below)),
+            module: modules::of_rust(Some(&package.name), below),
+            origin: Origin::Dependency(Arc::clone(&package.name)),
+            language: Some(language),
+            fingerprint: fingerprint(&text),
+        };
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let outside = &mut *self.outside();
+        if !outside.packages.contains(package) {
+            return;
+        }
+        contents.put(about, draft);
+        drop(contents);
+        let known = outside.handed_on.entry(Arc::clone(&package.folder)).or_default();
+        let count = known.len();
+        known.extend(handed_on);
+        if known.len() > count {
+            let mut queue = self.lock();
+            queue.due.insert(Job::Dependencies);
+        }
+    }
+
+    fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, path: &Arc<Path>, skip: Option<Skip>) {
+        {
+            let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+            let of_workspace = |(_, file): (_, &File)| *file.origin() == Origin::Workspace;
+            // A dependency's file that somebody looks at in the editor stays what it is.
+            if contents.file_at(path).is_some_and(of_workspace) {
+                contents.remove(path);
+            }
+        }
+        let mut queue = self.lock();
+        if let Some(skip) = skip {
+            queue.skipped.insert(Arc::clone(path), skip);
+        } else {
+            queue.known.remove(path);
+            queue.skipped.remove(path);
+        }
+    }
+
+    fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Wakes threads and tells how things stand.
+    fn tell(&self, queue: &Queue) {
+        self.wake.notify_all();
+        let mut skipped = BTreeMap::new();
+        if queue.due.is_empty() {
+            for skip in queue.skipped.values() {
+                *skipped.entry(*skip).or_insert(0) += 1;
+            }
+        }
+        self.progress.send_if_modified(|progress| {
+            let pending = queue.due.len() + queue.busy.len();
+            let now = Progress { found: queue.found, pending, skipped };
+            let news = *progress != now;
+            *progress = now;
+            news
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells texts apart within one process.
+fn fingerprint(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
+}
+
+/// A relative path with `/`.
+fn slashed(below: &Path) -> String {
+    let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    parts.join("/")
+}
