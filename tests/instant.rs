@@ -2,6 +2,8 @@
 //! the server, with a model that knows what will be typed, one that is slow, and one that always has
 //! something to say.
 
+#![expect(clippy::print_stdout, reason = "figures to be read beside the assertions")]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -92,7 +94,7 @@ async fn a_model_that_knows_is_asked_little_and_its_text_is_there_after_every_ke
             generation.send(&text);
             let prompt_tokens = (before.len() + after.len()) / 3;
             let limit = text.len() > 100;
-            generation.finish_as(Ending { limit, prompt_tokens, ..Ending::default() });
+            generation.finish_as(Ending { prompt_tokens, limit, ..Ending::default() });
         }
     };
     let typing = async {

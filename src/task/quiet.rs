@@ -34,14 +34,13 @@ pub(super) fn quiet(
         return Some(Quiet::Silent("the line is finished"));
     }
     match touch {
-        Touch::None | Touch::Typed => None,
         Touch::Pasted => Some(Quiet::FromMemory("something was pasted")),
         Touch::Restored => Some(Quiet::FromMemory("something was undone")),
         Touch::Deleted if in_comment() => Some(Quiet::FromMemory("a comment is being deleted")),
         Touch::Deleted if before.trim().is_empty() => {
             Some(Quiet::FromMemory("a line is being deleted"))
         }
-        Touch::Deleted => None,
+        Touch::None | Touch::Typed | Touch::Deleted => None,
     }
 }
 
