@@ -82,7 +82,7 @@ async fn complete(
     Ok((answer, report))
 }
 
-fn open(file: &Path) -> anyhow::Result<Document> {
+pub(super) fn open(file: &Path) -> anyhow::Result<Document> {
     let shown = file.display();
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
     let text = String::from_utf8(bytes)
