@@ -77,13 +77,16 @@ fn speed(model: &str, threads: usize, runs: usize) -> anyhow::Result<Value> {
     let load = started.elapsed();
     let info = engine.info().clone();
     let n_vocab = info.config.n_vocab;
-    let best = |n: usize| -> anyhow::Result<f64> {
+    let best = |n: usize| -> anyhow::Result<Option<f64>> {
+        if n > info.n_ctx {
+            return Ok(None);
+        }
         let mut best = f64::MAX;
         for seed in 0..runs {
             let (_, usage, _) = run(&engine, Job::new(tokens(n, n_vocab, seed), 0))?;
             best = best.min(usage.timings.prefill.as_secs_f64());
         }
-        Ok(n as f64 / best)
+        Ok(Some(n as f64 / best))
     };
     let pp512 = best(512)?;
     let pp2048 = best(2048)?;

@@ -20,11 +20,16 @@ use std::{
 use expect_test::{Expect, expect};
 use futures::StreamExt;
 use hearth::{
+    config::Layers,
+    context::layout::Order,
     lsp::ext::StatusState,
     model::{
-        Budget, BuiltIn, Event, Job, ModelError, Provider, Segment, Stop, TokenCounter, Usage,
+        Budget, BuiltIn, Card, Event, Job, ModelError, ModelFacts, Provider, Segment, Stop,
+        TokenCounter, Usage,
         built_in::{Chosen, ModelFile},
     },
+    route::Serving,
+    task,
 };
 use serde_json::{Value as Json, json};
 use support::client::{Client, Setup};
@@ -127,16 +132,29 @@ async fn the_bare_binary_completes_in_an_empty_folder() {
     assert!(about.contains(" ms in all") && !about.contains("show nothing"), "{about}");
 }
 
-#[cfg(shipped_model)]
 #[tokio::test]
 async fn the_model_that_came_with_hearth_needs_no_choosing() {
     let machine = Machine::new();
     let output = machine.completes("fn main() {\n    let a = $0\n}\n").await;
     let about = text(&output.stderr);
-    assert!(about.contains("at this process (built-in)"), "{about}");
+    assert!(about.contains("at this process (built-in), fill-in-the-middle"), "{about}");
     assert!(about.contains(" tokens in, "), "{about}");
-    let size = ModelFile::shipped().expect("a model").size().expect("it is in memory");
+    let size = ModelFile::Shipped.size().expect("it is in memory");
     assert!(size <= 64 << 20, "{size} bytes are too many for a repository");
+}
+
+#[test]
+fn the_model_that_came_with_hearth_says_of_itself_what_its_card_says() {
+    let card = include_str!("../models/README.md");
+    let facts = ModelFile::Shipped.facts().expect("it can be used");
+    let own = facts.card.expect("it is in this process");
+    assert_eq!(Order::of(&facts), Order::Begun, "it was trained on another layout");
+    let millions = facts.parameters.unwrap_or_default() as f64 / 1e6;
+    assert!(card.contains(&format!("{millions:.2} M parameters")), "{millions}");
+    assert_eq!(card.contains("so editors show nothing of it"), !own.ghost_text);
+    if own.ghost_text {
+        assert!(card.contains(&format!("its answer is {} or more", own.show_above)), "{own:?}");
+    }
 }
 
 #[tokio::test]
@@ -227,6 +245,26 @@ async fn what_the_model_is_not_sure_of_is_shown_to_nobody_but_who_asks() {
     assert_eq!(text(&output.stdout), " total += 1;\n");
     let about = text(&output.stderr);
     assert!(about.contains("an editor would show nothing here: the model was not sure"), "{about}");
+}
+
+#[test]
+fn ghost_text_is_for_a_model_that_is_worth_it_or_a_user_who_wants_it() {
+    let shown = |ghost_text: bool, chosen: bool, provider: &str| {
+        let card = Card { layout_version: Some(1), show_above: 0.5, ghost_text, chosen };
+        let serving = Serving {
+            provider: Arc::new(BuiltIn::of(ModelFile::Shipped)),
+            model: ModelFacts { card: Some(card), ..ModelFacts::default() },
+            slots: None,
+            why: String::new(),
+        };
+        let mut layers = Layers::default();
+        layers.assign(&[format!("local.provider={provider}")]).expect("a setting");
+        task::unasked(&serving, &layers.resolve().0).is_none()
+    };
+    assert!(!shown(false, false, "auto"), "no better than its baselines");
+    assert!(shown(true, false, "auto"), "better than its baselines");
+    assert!(shown(false, true, "auto"), "the user chose the file");
+    assert!(shown(false, false, "built-in"), "the user chose the provider");
 }
 
 async fn refuses(bytes: &[u8], expected: Expect) {

@@ -11,7 +11,7 @@ use hearth::{
     config::{Layer, Layers, Settings},
     egress::{
         Border, Consent, Content, Destination, Parcel, Permit, Piece, Role, Tool, ToolCall, Trust,
-        Turn,
+        Turn, audit::Log,
     },
     model::cloud::{CloudError, Ending},
     route::{Answer, CloudLine, Clouds, Retries},
@@ -574,12 +574,21 @@ async fn a_redirect_is_not_followed() {
     for api in APIS {
         let elsewhere = FakeCloud::start(api).await;
         let world = World::new(api).await;
-        world.cloud.says(Says::status(307, &[("location", &elsewhere.url())], ""));
-        let error = world.ask(&world.question()).await.unwrap_err();
-        let said = error.to_string().replace(&world.cloud.url(), "URL");
+        let refused = async |location: &str| {
+            world.cloud.says(Says::status(307, &[("location", location)], ""));
+            let error = world.ask(&world.question()).await.unwrap_err();
+            let said = error.to_string().replace(&world.cloud.url(), "URL");
+            said.replace(&elsewhere.url(), "ELSEWHERE")
+        };
         expect!["the server at URL refused: 307 it redirects, and redirects are not followed"]
-            .assert_eq(&said);
+            .assert_eq(&refused("/elsewhere").await);
+        expect!["this request may go to URL; ELSEWHERE is another host"]
+            .assert_eq(&refused(&elsewhere.url()).await);
         assert_eq!(elsewhere.connections(), 0);
+        let log = Log::new(&world.folder.path().join("state"));
+        let reasons: Vec<String> =
+            log.entries().unwrap().into_iter().map(|entry| entry.reason).collect();
+        assert_eq!(reasons, ["once", "once", "other-host"]);
     }
 }
 

@@ -51,7 +51,7 @@ def read(model, prompt):
 
 @torch.no_grad()
 def complete(model, encoder, prompt, most=MOST_TOKENS, whole_line=True):
-    """Greedy text up to the end of the line, its tokens, and their mean log-probability."""
+    """Greedy text up to the end of the line, its tokens, and the log-probability of all of them together."""
     past, logits = prompt
     past, ids, logs = past.copy(), [], []
     for _ in range(most):
@@ -66,7 +66,7 @@ def complete(model, encoder, prompt, most=MOST_TOKENS, whole_line=True):
             break
         logits = model(torch.tensor([[token]]), past)[0, -1]
     text = encoder.tokenizer.decode(ids)
-    return (text.split("\n")[0] if whole_line else text), ids, sum(logs) / len(logs)
+    return (text.split("\n")[0] if whole_line else text), ids, sum(logs)
 
 
 @torch.no_grad()
@@ -189,7 +189,7 @@ def mean(values):
 
 
 def shown_above(cases, threshold):
-    """Of (mean probability of a token, is kept) cases: how much is shown, and how much of that is kept."""
+    """Of (probability, is kept) cases: how much is shown, and how much of that is kept."""
     shown = [kept for probability, kept in cases if probability >= threshold]
     return {"threshold": threshold, "cases": len(shown), "shown": round(100 * len(shown) / len(cases), 1),
             "kept": round(100 * mean(shown), 1) if shown else None}  # fmt: skip
@@ -214,7 +214,7 @@ def read_cases(name, encoder, profile, count):
 
 
 def confidences(model, encoder, cases):
-    """How sure the model is of its answer to each case, and whether the answer would be kept."""
+    """The probability that the model gives its answer to each case, and whether the answer would be kept."""
     for case in cases:
         answer, _, log = complete(model, encoder, read(model, encoder.pieces(case["segments"])))
         yield math.exp(log), is_kept(answer, case["target"])
@@ -347,7 +347,7 @@ def markdown(result):
         lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
     lines += ["", "Perplexity of what is to be completed: " + ", ".join(
         f"{name.replace('_', ' ')} {value}" for name, value in result["perplexity"].items()) + ".", "",
-        f"Thresholds on the mean probability of a token, on {result['calibration_cases']} cuts of the validation "
+        f"Thresholds on the probability that the model gives its whole answer, on {result['calibration_cases']} cuts of the validation "
         "projects; nothing is said of what would show fewer than "
         f"{FEWEST_SHOWN}:", "", "| threshold | shown % | kept % of shown |", "|---|---|---|"]  # fmt: skip
     lines += [f"| {row['threshold']} | {row['shown']} | {row['kept']} |" for row in result["calibration"]]

@@ -39,8 +39,8 @@ def manners(result):
 def verdict(result):
     chosen = manners(result)
     if chosen["ghost_text"]:
-        return ("It beats both baselines in each class. Editors show what it says where the mean probability of "
-                f"its tokens is {chosen['show_above']} or more.")  # fmt: skip
+        return ("It beats both baselines in each class. Editors show what it says where the probability "
+                f"that it gives its answer is {chosen['show_above']} or more.")  # fmt: skip
     why = ("It is nowhere so sure that half of what it says would be kept" if beats(result["scores"])
            else "It does not beat both baselines in each class")  # fmt: skip
     return (f"{why}, so editors show nothing of it unless the user asks for it with "
@@ -94,6 +94,7 @@ def main():
         width=profile.width, layers=profile.layers, heads=profile.heads, kv_heads=profile.kv_heads,
         hidden=profile.hidden, vocabulary=profile.vocabulary, context=profile.context,
         profile=state["profile"], tokens=state["seen"] / 1e6,
+        steps=state["step"], falling=state["decay"][1] - state["decay"][0],
         evaluation=evaluate.markdown(result), goal=goal(result, state["profile"]),
         definitions=definitions(result), **shares())  # fmt: skip
     (MODELS / "README.md").write_text(text)

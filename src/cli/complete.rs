@@ -124,6 +124,7 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             "provider": report.map(|report| report.serving.provider.kind()),
             "endpoint": report.map(|report| report.serving.provider.endpoint()),
             "model": report.map(|report| &report.serving.model.name),
+            "why": report.map(|report| &report.serving.why),
             "mode": report.map(|report| report.mode.to_string()),
             "promptTokens": report.map(|report| report.usage.and_then(|usage| usage.prompt_tokens).unwrap_or(report.prompt.tokens())),
             "promptTokensAreExact": report.map(|report| report.usage.is_some_and(|usage| usage.prompt_tokens.is_some())),
@@ -167,11 +168,9 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             report.mode,
             ms(report.total)
         )?;
+        writeln!(about, "chosen: {}", serving.why)?;
         if let Some(confidence) = report.usage.and_then(|usage| usage.confidence) {
-            writeln!(
-                about,
-                "the model gave its tokens a probability of {confidence:.2} on average"
-            )?;
+            writeln!(about, "the model gave this a probability of {confidence:.2}")?;
         }
         if let Some(withheld) = &report.withheld {
             writeln!(about, "an editor would show nothing here: {withheld}")?;

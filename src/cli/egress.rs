@@ -19,6 +19,7 @@ use crate::{
         Border, Consent, Content, Decisions, Destination, Parcel, Piece, Role, Trust, Turn,
         audit::{Decision, Entry, Log},
     },
+    model::cloud::Cloud,
 };
 
 /// Bytes that a token is estimated to be, where no tokenizer is known.
@@ -45,10 +46,10 @@ enum Command {
     Verify,
     /// Show what of these files would be sent, and what would stay here; sends nothing
     Preview(Preview),
-    /// Let parts of a workspace be sent to a host without a question, or never
+    /// Let parts of a workspace be sent to a cloud without a question, or never
     Allow {
-        /// The cloud's base URL
-        url: Url,
+        /// Its name in `router.cloud`, or its base URL
+        cloud: String,
         /// The workspace's folder
         #[arg(default_value = ".")]
         workspace: PathBuf,
@@ -69,12 +70,9 @@ struct Preview {
     /// Files, and folders with all files below them that no ignore file names
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// The cloud's base URL
-    #[arg(long = "to", value_name = "URL")]
-    to: Url,
-    /// The cloud's model
+    /// The cloud's name in `router.cloud`; without one, the first of them
     #[arg(long, value_name = "NAME")]
-    model: String,
+    cloud: Option<String>,
     /// The workspace's folder
     #[arg(long, value_name = "DIR", default_value = ".")]
     workspace: PathBuf,
@@ -92,8 +90,11 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
         Command::Log { json, n } => log(&Log::new(&state), *json, *n),
         Command::Verify => verify(&Log::new(&state)),
         Command::Preview(preview) => show(preview, &super::settings(assignments)?, &state),
-        Command::Allow { url, workspace, never } => {
-            let host = Destination::new(url, "any")?.host();
+        Command::Allow { cloud, workspace, never } => {
+            let host = match Url::parse(cloud) {
+                Ok(url) => Destination::new(&url, "any")?.host(),
+                Err(_) => destination(&super::settings(assignments)?, Some(cloud))?.host(),
+            };
             let consent = if *never { Consent::Never } else { Consent::Workspace };
             Decisions::new(&state)
                 .keep(workspace, &host, consent)
@@ -165,6 +166,19 @@ fn verify(log: &Log) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Where requests for a cloud of the user's go.
+fn destination(settings: &Settings, name: Option<&str>) -> anyhow::Result<Destination> {
+    let mut clouds = settings.clouds.resolve().into_iter();
+    let cloud = match name {
+        None => clouds.next().context("no cloud is set up (router.cloud)")?,
+        Some(name) => clouds
+            .find(|cloud| cloud.as_ref().is_ok_and(|cloud| cloud.name == name))
+            .with_context(|| format!("no cloud '{name}' is set up (router.cloud.{name})"))?,
+    };
+    let cloud = Cloud::new(&cloud.map_err(anyhow::Error::msg)?)?;
+    Ok(cloud.destination().clone())
+}
+
 /// Exits with 1 when nothing would leave.
 fn show(preview: &Preview, settings: &Settings, state: &Path) -> anyhow::Result<ExitCode> {
     let border = Border::new(&preview.workspace, settings, state, Trust::Stored)?;
@@ -197,7 +211,7 @@ fn show(preview: &Preview, settings: &Settings, state: &Path) -> anyhow::Result<
         }
     }
     let parcel = Parcel {
-        destination: Destination::new(&preview.to, &preview.model)?,
+        destination: destination(settings, preview.cloud.as_deref())?,
         system: "",
         turns: vec![Turn { role: Role::User, contents }],
         tools: Vec::new(),

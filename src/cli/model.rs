@@ -4,17 +4,17 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 
-use crate::model::{
-    ModelFacts,
-    built_in::{Chosen, ModelFile, Trial},
-    fim,
+use crate::{
+    context::{layout::Order, prompt},
+    model::{
+        ModelFacts,
+        built_in::{Chosen, ModelFile, Trial},
+        fim,
+    },
 };
 
 /// The first text of a suggestion shall not take longer than this on its way to the eye.
 const FIRST_TEXT: Duration = Duration::from_millis(300);
-
-/// Of a window that has moved: what `context::prompt` shows a model that is not Hearth's own.
-const WINDOW: usize = 9_750;
 
 /// 95 % of the lines that people complete are no longer, in bytes (Copilot's published figure).
 const LINE: usize = 73;
@@ -39,23 +39,19 @@ enum Command {
     Reset,
 }
 
-/// Exits with 1 when there is no model in the box.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
-        None => show(),
-        Some(Command::Use { path }) => choose(path),
-        Some(Command::Reset) => reset(),
+        None => show()?,
+        Some(Command::Use { path }) => choose(path)?,
+        Some(Command::Reset) => reset()?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn show() -> anyhow::Result<ExitCode> {
+fn show() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let chosen = Chosen::read().context("cannot read which model was chosen")?;
-    let Some(file) = ModelFile::current()? else {
-        writeln!(out, "there is no built-in model: this Hearth was built without one")?;
-        writeln!(out, "  `hearth model use PATH` takes a GGUF file of yours")?;
-        return Ok(ExitCode::FAILURE);
-    };
+    let file = ModelFile::current()?;
     let facts = file.facts().with_context(|| format!("the model {file} cannot be used"))?;
     describe(&mut out, &file, &facts)?;
     if let Some(chosen) = chosen {
@@ -65,7 +61,7 @@ fn show() -> anyhow::Result<ExitCode> {
             chosen.prefill_speed, chosen.decode_speed
         )?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn describe(
@@ -95,20 +91,19 @@ fn describe(
     if card.ghost_text || card.chosen {
         writeln!(
             out,
-            "  shown unasked where it gives its tokens a probability of {:.2} on average, and more",
+            "  shown unasked where it gives what it says a probability of {:.2} or more",
             card.show_above
         )?;
     } else {
         writeln!(
             out,
-            "  not shown unasked unless local.provider is \"built-in\": by its card it is no better \
-             than repeating a similar line"
+            "  not shown unasked unless local.provider is \"built-in\": by its card it is not good enough"
         )?;
     }
     Ok(())
 }
 
-fn choose(path: &std::path::Path) -> anyhow::Result<ExitCode> {
+fn choose(path: &std::path::Path) -> anyhow::Result<()> {
     let path =
         std::fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))?;
     let refused = || format!("{} cannot be used", path.display());
@@ -120,7 +115,7 @@ fn choose(path: &std::path::Path) -> anyhow::Result<ExitCode> {
         Chosen { path, prefill_speed, decode_speed }.write().context("cannot keep the choice")?;
     let mut out = std::io::stdout().lock();
     describe(&mut out, &file, &facts)?;
-    let (first, line) = (trial.first_text(WINDOW), trial.writing(LINE));
+    let (first, line) = (trial.first_text(prompt::window(Order::of(&facts))), trial.writing(LINE));
     writeln!(
         out,
         "  measured here: {prefill_speed:.0} tokens/s read, {decode_speed:.0} tokens/s written, {:.0} \
@@ -161,10 +156,10 @@ fn choose(path: &std::path::Path) -> anyhow::Result<ExitCode> {
          local.provider = \"built-in\"",
         place.display()
     )?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-fn reset() -> anyhow::Result<ExitCode> {
+fn reset() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if Chosen::forget().context("cannot forget the choice")? {
         writeln!(out, "the choice is forgotten")?;

@@ -32,10 +32,7 @@ const HOLE: &str = "<HOLE>";
 ///
 /// `None` when not even the cursor's line fits into the budget.
 pub fn build(view: &View<'_>, mode: Mode, order: Order, budget: &Budget) -> Option<Prompt> {
-    let mut share = match order {
-        Order::Plain => USUAL,
-        Order::Begun => TRAINED,
-    };
+    let mut share = share(order);
     // A quarter less each time: some twenty tries from the usual share to nothing.
     while share.prefix > 0 {
         if let Some(prompt) = lay(view, share, (mode, order), budget.clone()) {
@@ -44,6 +41,19 @@ pub fn build(view: &View<'_>, mode: Mode, order: Order, budget: &Budget) -> Opti
         share = Share { prefix: share.prefix * 3 / 4, suffix: share.suffix * 3 / 4 };
     }
     None
+}
+
+/// How many bytes of the current file a prompt of this order shows, at the most.
+pub fn window(order: Order) -> usize {
+    let share = share(order);
+    share.prefix + share.suffix
+}
+
+const fn share(order: Order) -> Share {
+    match order {
+        Order::Plain => USUAL,
+        Order::Begun => TRAINED,
+    }
 }
 
 fn lay(

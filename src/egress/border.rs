@@ -25,6 +25,8 @@ pub struct Border(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) exclusions: Exclusions,
     pub(super) enforced: bool,
+    /// Every task is private.
+    local_only: bool,
     trust: Trust,
     decisions: Decisions,
     log: Log,
@@ -45,6 +47,7 @@ impl Border {
         Ok(Self(Arc::new(Inner {
             exclusions,
             enforced: settings.privacy_enforced,
+            local_only: settings.local_only,
             trust,
             decisions: Decisions::new(state),
             log: Log::new(state),
@@ -144,7 +147,8 @@ impl Border {
         if trusted != Some(true) {
             return Err(Refusal::Untrusted);
         }
-        if parcel.private && self.0.enforced {
+        let private = parcel.private || self.0.local_only;
+        if private && self.0.enforced {
             return Err(Refusal::PrivateTask);
         }
         let host = parcel.destination.host();
@@ -154,7 +158,7 @@ impl Border {
             None => Standing::Ask,
         };
         let mut redactor = self.0.redactor.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut inspection = Inspection::new(&self.0, &mut redactor, parcel.private);
+        let mut inspection = Inspection::new(&self.0, &mut redactor, private);
         let turns = inspection.turns(parcel.turns)?;
         let tools = parcel.tools.into_iter().map(|tool| inspection.tool(tool)).collect();
         let answer_schema = parcel.answer_schema.map(|schema| inspection.json(&schema));

@@ -115,7 +115,11 @@ impl Exclusions {
         let root = fs::canonicalize(root).map_err(unreadable)?;
         let top = root.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&root);
         let built_in: Vec<String> = SENSITIVE.iter().map(|&glob| glob.to_owned()).collect();
-        let (global, _) = Gitignore::global();
+        let (global, unread) = Gitignore::global();
+        if let Some(error) = unread {
+            let setting = "core.excludesFile of git";
+            return Err(Refusal::Pattern { setting, detail: error.to_string() });
+        }
         Ok(Self {
             top: top.to_owned(),
             sensitive: globs(&root, "the built-in list", &built_in)?,
@@ -199,7 +203,7 @@ impl Exclusions {
         let mut chain = Vec::new();
         if name == ".gitignore" {
             chain.push(self.global.clone());
-            chain.extend(read(&self.top, &self.top.join(".git/info/exclude"))?);
+            chain.extend(read(&self.top, &git_folder(&self.top)?.join("info/exclude"))?);
         }
         let mut here = self.top.clone();
         let mut parts = inside.components().peekable();
@@ -214,6 +218,26 @@ impl Exclusions {
         }
         Ok(false)
     }
+}
+
+/// Where git keeps what is its own: `.git`, or what a worktree's file of that name leads to.
+fn git_folder(top: &Path) -> Result<PathBuf, String> {
+    let own = top.join(".git");
+    if !own.is_file() {
+        return Ok(own);
+    }
+    let text = |file: &Path| {
+        let text = fs::read_to_string(file);
+        text.map_err(|error| format!("{}: {error}", file.display()))
+    };
+    let link = text(&own)?;
+    let of_worktree = top.join(link.trim_start_matches("gitdir:").trim());
+    let common = of_worktree.join("commondir");
+    if !common.is_file() {
+        // A submodule's.
+        return Ok(of_worktree);
+    }
+    Ok(of_worktree.join(text(&common)?.trim()))
 }
 
 /// The patterns of one ignore file; `None` where there is none.

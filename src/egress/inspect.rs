@@ -3,7 +3,11 @@
 //! Twice. The first time finds the secrets of every part, the second one writes the parts without any
 //! of them: what is a secret in one part is one in all.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value as Json;
 
@@ -11,6 +15,7 @@ use super::{
     Cleared, ClearedTurn, Content, FilePart, Manifest, Piece, Refusal, Role, Tool, ToolCall, Turn,
     Withheld,
     border::Inner,
+    exclude::Verdict,
     redact::{Found, Redactor, strings},
     secrets,
 };
@@ -25,6 +30,8 @@ pub(super) struct Inspection<'b> {
     pub(super) private: bool,
     /// Pieces that were cleared.
     pub(super) pieces: usize,
+    /// What was said of each path that a piece named: one file has many pieces.
+    verdicts: HashMap<PathBuf, Verdict>,
 }
 
 /// Text and the secrets in it.
@@ -43,7 +50,15 @@ enum Draft {
 impl<'b> Inspection<'b> {
     pub(super) fn new(border: &'b Inner, redactor: &'b mut Redactor, private: bool) -> Self {
         redactor.begin();
-        Self { border, redactor, files: BTreeMap::new(), withheld: Vec::new(), private, pieces: 0 }
+        Self {
+            border,
+            redactor,
+            files: BTreeMap::new(),
+            withheld: Vec::new(),
+            private,
+            pieces: 0,
+            verdicts: HashMap::new(),
+        }
     }
 
     pub(super) fn turns(&mut self, turns: Vec<Turn>) -> Result<Vec<ClearedTurn>, Refusal> {
@@ -101,16 +116,12 @@ impl<'b> Inspection<'b> {
         let mut parts = Vec::new();
         let mut kept = None;
         for origin in piece.origins() {
-            let verdict = self.border.exclusions.judge(origin.path());
+            let verdict = self.judge(origin.path());
             if verdict.private && self.border.enforced {
                 return Err(Refusal::PrivatePath { path: verdict.shown });
             }
             self.private |= verdict.private;
-            let withheld = match verdict.withheld {
-                None => self.learn(&verdict.shown).err(),
-                withheld => withheld,
-            };
-            kept = kept.or(withheld);
+            kept = kept.or(verdict.withheld);
             parts.push((verdict.shown, origin.lines()));
         }
         if let Some(withheld) = kept {
@@ -135,6 +146,19 @@ impl<'b> Inspection<'b> {
         }
         self.pieces += 1;
         Ok(texts)
+    }
+
+    /// Whether text of the file may leave. If so, its secrets are known from then on.
+    fn judge(&mut self, path: &Path) -> Verdict {
+        if let Some(verdict) = self.verdicts.get(path) {
+            return verdict.clone();
+        }
+        let mut verdict = self.border.exclusions.judge(path);
+        if verdict.withheld.is_none() {
+            verdict.withheld = self.learn(&verdict.shown).err();
+        }
+        self.verdicts.insert(path.to_owned(), verdict.clone());
+        verdict
     }
 
     /// Takes note of the secrets of a whole file: a piece of it may hold a part of one, or repeat one

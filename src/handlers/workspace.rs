@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use tower_lsp::gen_lsp_types::{
     ConfigurationItem, ConfigurationParams, ConfigurationRequest, DidChangeConfigurationParams,
     DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams, Registration, RegistrationParams,
-    RegistrationRequest, WorkspaceFolder,
+    RegistrationRequest, WatchKind, WorkspaceFolder,
 };
 
 use super::{Hearth, current_settings::SECTION, hearth::keep};
@@ -58,8 +58,10 @@ pub(super) fn watch_files(hearth: &Hearth) {
     let index = Arc::clone(&hearth.index);
     let client_can = hearth.client().register_watched_files;
     let outbox = hearth.outbox.clone();
-    let watchers: Vec<_> =
+    let mut watchers: Vec<_> =
         index::watched_globs().map(|glob| json!({ "globPattern": glob })).collect();
+    let comes_or_goes = u32::from(WatchKind::Create) | u32::from(WatchKind::Delete);
+    watchers.push(json!({ "globPattern": "**/*", "kind": comes_or_goes }));
     let registration = Registration {
         id: "hearth.watchedFiles".to_owned(),
         method: "workspace/didChangeWatchedFiles".to_owned(),

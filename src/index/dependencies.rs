@@ -1,5 +1,5 @@
-//! Which packages of Cargo's registry the workspace can name: those its manifests depend on, and
-//! those that these hand on with a `pub use`, as facades do.
+//! Which packages of Cargo's registry the workspace names: of those its manifests depend on the ones
+//! whose names its code knows, and what these hand on with a `pub use`, as facades do.
 //!
 //! Reads manifests and lock files alone and never runs Cargo: a repository can have it run programs.
 
@@ -26,6 +26,14 @@ pub(super) struct Package {
     pub(super) folder: Arc<Path>,
 }
 
+/// What came out of a look at the workspace's dependencies.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Found {
+    pub(super) packages: BTreeSet<Package>,
+    /// Names of direct dependencies that no code knows.
+    pub(super) unused: BTreeSet<Arc<str>>,
+}
+
 /// A name and a version in a lock file.
 type Id = (String, String);
 
@@ -40,8 +48,8 @@ struct Locked {
 #[derive(Debug, Default)]
 pub(super) struct Dependencies {
     locked: HashMap<Id, Locked>,
-    /// With their names in code.
-    direct: BTreeMap<Id, String>,
+    /// With the names that manifests give them, where these are others.
+    direct: BTreeMap<Id, Option<String>>,
     /// Where a registry's packages lie, each in a folder `NAME-VERSION`.
     registries: Vec<PathBuf>,
 }
@@ -80,11 +88,8 @@ impl Dependencies {
                     _ => real(name, value),
                 };
                 if let Some(id) = locked.iter().find(|id| id.0 == real) {
-                    let renamed = *name != real;
-                    this.direct.insert(
-                        id.clone(),
-                        if renamed { name.replace('-', "_") } else { String::new() },
-                    );
+                    let renamed = (*name != real).then(|| name.replace('-', "_"));
+                    this.direct.insert(id.clone(), renamed);
                 }
             }
         }
@@ -134,16 +139,17 @@ impl Dependencies {
     }
 
     /// The packages that count when each hands on what `handed_on` says of its folder, by the first
-    /// names of the paths in its `pub use`.
-    pub(super) fn packages(
+    /// names of the paths in its `pub use`; `is_used`: whether the workspace's code knows a name.
+    pub(super) fn find(
         &self,
         handed_on: &HashMap<Arc<Path>, BTreeSet<String>>,
-    ) -> BTreeSet<Package> {
-        let mut found = BTreeSet::new();
+        is_used: impl Fn(&str) -> bool,
+    ) -> Found {
+        let mut found = Found::default();
         let mut seen = BTreeSet::new();
-        let mut due: Vec<(&Id, &str)> =
-            self.direct.iter().map(|(id, name)| (id, name.as_str())).collect();
-        while let Some((id, name)) = due.pop() {
+        let direct = self.direct.iter();
+        let mut due: Vec<_> = direct.map(|(id, name)| (id, name.as_deref(), true)).collect();
+        while let Some((id, name, is_direct)) = due.pop() {
             if !seen.insert(id) {
                 continue;
             }
@@ -151,17 +157,24 @@ impl Dependencies {
                 continue;
             };
             let Some(package) = self.package(id, name) else { continue };
+            if is_direct && !is_used(&package.name) {
+                found.unused.insert(package.name);
+                // Another package may hand it on.
+                seen.remove(id);
+                continue;
+            }
             if let Some(names) = handed_on.get(&package.folder) {
                 let handed_on = |id: &&Id| names.contains(&id.0.replace('-', "_"));
-                due.extend(locked.dependencies.iter().filter(handed_on).map(|id| (id, "")));
+                let handed_on = locked.dependencies.iter().filter(handed_on);
+                due.extend(handed_on.map(|id| (id, None, false)));
             }
-            found.insert(package);
+            found.packages.insert(package);
         }
         found
     }
 
-    /// `name` is empty where the package is not renamed.
-    fn package(&self, (package, version): &Id, name: &str) -> Option<Package> {
+    /// `renamed`: what its manifest calls it, where that is another name.
+    fn package(&self, (package, version): &Id, renamed: Option<&str>) -> Option<Package> {
         let folder = format!("{package}-{version}");
         let folder =
             self.registries.iter().map(|all| all.join(&folder)).find(|path| path.is_dir())?;
@@ -173,7 +186,7 @@ impl Dependencies {
             return None;
         }
         let own = text("name").and_then(Value::as_str).unwrap_or(package).replace('-', "_");
-        let name = if name.is_empty() { own.into() } else { name.into() };
+        let name = renamed.map_or_else(|| own.into(), Arc::from);
         Some(Package { name, folder: folder.into() })
     }
 }
@@ -247,6 +260,7 @@ mod tests {
             ("real-name-3.1.0", ""),
             ("derive-1.0.0", "[lib]\nproc-macro = true"),
             ("hidden-1.0.0", ""),
+            ("never-used-1.0.0", ""),
         ] {
             fs::create_dir_all(registry.join(name)).unwrap();
             fs::write(registry.join(name).join("Cargo.toml"), manifest).unwrap();
@@ -258,19 +272,21 @@ mod tests {
             (Arc::from(registry.join(name)), names.collect())
         });
         let found = Dependencies::read(&manifests, &folder.path().join("home"))
-            .packages(&handed_on.collect());
+            .find(&handed_on.collect(), |name| name != "never_used");
         let show = |package: &Package| {
             let folder = package.folder.file_name().unwrap().to_string_lossy();
             format!("{} in {folder}\n", package.name)
         };
-        expected.assert_eq(&found.iter().map(show).collect::<String>());
+        let unused = found.unused.iter().map(|name| format!("{name} is not used\n"));
+        let lines = found.packages.iter().map(show).chain(unused);
+        expected.assert_eq(&lines.collect::<String>());
     }
 
     const LOCK: &str = r#"
         [[package]]
         name = "app"
         version = "0.1.0"
-        dependencies = ["derive", "facade", "plain 2.0.0", "real-name", "gone", "member"]
+        dependencies = ["derive", "facade", "plain 2.0.0", "real-name", "gone", "member", "never-used"]
 
         [[package]]
         name = "member"
@@ -309,6 +325,11 @@ mod tests {
         source = "registry+https://example.com/index"
 
         [[package]]
+        name = "never-used"
+        version = "1.0.0"
+        source = "registry+https://example.com/index"
+
+        [[package]]
         name = "gone"
         version = "1.0.0"
         source = "registry+https://example.com/index"
@@ -324,6 +345,7 @@ mod tests {
         workspace.dependencies.short = { package = "real-name", version = "3" }
         dependencies.facade = "1"
         dependencies.gone = "1"
+        dependencies.never-used = "1"
         dependencies.member.path = "member"
         target."cfg(unix)".dependencies.plain = "2"
         dev-dependencies.derive = "1"
@@ -335,9 +357,10 @@ mod tests {
             &[("Cargo.toml", APP), ("Cargo.lock", LOCK)],
             &[],
             expect![[r#"
-            facade in facade-1.0.0
-            plain in plain-2.0.0
-        "#]],
+                facade in facade-1.0.0
+                plain in plain-2.0.0
+                never_used is not used
+            "#]],
         );
     }
 
@@ -356,6 +379,7 @@ mod tests {
                 plain in plain-1.0.0
                 plain in plain-2.0.0
                 short in real-name-3.1.0
+                never_used is not used
             "#]],
         );
     }
@@ -369,6 +393,7 @@ mod tests {
                 core_of_it in inner-core-1.0.0
                 facade in facade-1.0.0
                 plain in plain-2.0.0
+                never_used is not used
             "#]],
         );
     }

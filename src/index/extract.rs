@@ -591,6 +591,11 @@ fn note_use(names: &mut Names, uses: &mut Vec<(Symbol, u32)>, source: &str, rang
 
 /// A text on one line, without line comments.
 fn flat(text: &str, language: &Language) -> String {
+    // Most are as they are to be.
+    if !text.bytes().any(|byte| matches!(byte, b'\n' | b'\t' | b'/' | b'#')) && !text.contains("  ")
+    {
+        return text.to_owned();
+    }
     let comment = if language.id == "python" { "#" } else { "//" };
     let mut words = Vec::new();
     for line in text.lines() {

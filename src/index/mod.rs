@@ -120,7 +120,7 @@ impl Index {
 
     /// What is known right now.
     pub fn read(&self) -> View<'_> {
-        self.shared.contents.read().unwrap_or_else(PoisonError::into_inner)
+        self.shared.read()
     }
 
     /// An open document has this text. `tree` must be of exactly it; without one the text is parsed
@@ -211,7 +211,9 @@ impl Drop for Index {
     }
 }
 
-/// The files that [`Index::changed_on_disk`] wants to hear of, as globs of the protocol.
+/// The files of whose every change [`Index::changed_on_disk`] wants to hear, as globs of the protocol.
+/// Of the coming and going of everything else it wants to hear, too: it may be a folder, and of a
+/// folder that goes or is renamed an editor may tell alone.
 pub fn watched_globs() -> impl Iterator<Item = String> {
     let rules = ["**/.gitignore", "**/.hearthignore", "**/Cargo.{toml,lock}"].map(str::to_owned);
     rules.into_iter().chain([format!("**/*.{{{}}}", source::extensions().join(","))])

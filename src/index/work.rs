@@ -10,7 +10,7 @@ use std::{
     hash::BuildHasher as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -23,12 +23,12 @@ use tree_sitter::Tree;
 use super::{
     Contents, File, Origin, Progress, Skip,
     contents::About,
-    dependencies::{Dependencies, Package},
+    dependencies::{Dependencies, Found, Package},
     extract::Draft,
     modules::{self, Packages},
     reach::{self, Reach},
     rules::Rules,
-    source::{self, Stamp},
+    source::{self, MAX_FILES, Stamp},
     watch::Watch,
 };
 use crate::syntax::Language;
@@ -92,8 +92,10 @@ struct Queue {
     skipped: HashMap<Arc<Path>, Skip>,
     /// Cargo's manifests within reach.
     manifests: BTreeSet<PathBuf>,
-    /// Files of the first scan that are done or not, for the progress.
+    /// Files that the scans have found, for the progress.
     found: usize,
+    /// Files of the last scan that were too many.
+    too_many: usize,
 }
 
 /// What is outside of the workspace.
@@ -101,8 +103,7 @@ struct Queue {
 struct Outside {
     /// Cargo's folder; `None` where dependencies do not count.
     cargo_home: Option<PathBuf>,
-    /// Those that count.
-    packages: BTreeSet<Package>,
+    found: Found,
     /// By the folder of a package: the first names of the paths in its `pub use`.
     handed_on: HashMap<Arc<Path>, BTreeSet<String>>,
 }
@@ -151,7 +152,7 @@ impl Shared {
         let reach = Arc::new(reach);
         *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&reach);
         let known: Vec<_> = {
-            let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+            let contents = self.read();
             let files = contents.files().filter(|(_, file)| *file.origin() == Origin::Workspace);
             files.map(|(_, file)| Arc::clone(file.path())).collect()
         };
@@ -280,6 +281,9 @@ impl Shared {
 
     /// What is no source by its name may be, or have been, a folder.
     fn folder_changed(&self, path: &Path) {
+        if !self.reach().allows(path) {
+            return;
+        }
         let mut queue = self.lock();
         if path.is_dir() {
             queue.due.insert(Job::Scan);
@@ -295,7 +299,7 @@ impl Shared {
         let reach = self.reach();
         let watches = self.watch.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let mut folders = HashSet::new();
-        let mut manifests = BTreeSet::new();
+        let (mut manifests, mut too_many) = (BTreeSet::new(), 0);
         let mut seen: HashSet<Arc<Path>> = HashSet::new();
         for entry in reach.entries() {
             if self.stop.load(Ordering::Relaxed) {
@@ -308,6 +312,10 @@ impl Shared {
                 manifests.insert(entry.path().to_owned());
             }
             if !reach::is_file(&entry) || !source::is_source(entry.path()) {
+                continue;
+            }
+            if seen.len() >= MAX_FILES {
+                too_many += 1;
                 continue;
             }
             let path: Arc<Path> = entry.path().into();
@@ -328,6 +336,7 @@ impl Shared {
             queue.due.insert(Job::Scan);
         }
         queue.manifests = manifests;
+        queue.too_many = too_many;
         queue.due.insert(Job::Dependencies);
         let unseen: Vec<_> =
             queue.known.keys().filter(|path| !seen.contains(*path)).cloned().collect();
@@ -401,8 +410,13 @@ impl Shared {
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&reach, &self.reach()) {
             contents.put(about, draft);
+            let more_used = self.outside().found.unused.iter().any(|name| is_used(&contents, name));
             drop(contents);
-            self.lock().skipped.remove(path);
+            let mut queue = self.lock();
+            queue.skipped.remove(path);
+            if more_used {
+                queue.due.insert(Job::Dependencies);
+            }
         } else {
             drop(contents);
             // What may be read has changed on the way.
@@ -419,13 +433,19 @@ impl Shared {
             (outside.cargo_home.clone(), outside.handed_on.clone())
         };
         let wanted = cargo_home
-            .map(|home| Dependencies::read(&manifests, &home).packages(&handed_on))
+            .map(|home| {
+                let dependencies = Dependencies::read(&manifests, &home);
+                dependencies.find(&handed_on, |name| is_used(&self.read(), name))
+            })
             .unwrap_or_default();
         let before = {
             let outside = &mut *self.outside();
-            outside.handed_on.retain(|folder, _| wanted.iter().any(|new| new.folder == *folder));
-            std::mem::replace(&mut outside.packages, wanted.clone())
+            let is_wanted =
+                |folder: &Arc<Path>| wanted.packages.iter().any(|new| new.folder == *folder);
+            outside.handed_on.retain(|folder, _| is_wanted(folder));
+            std::mem::replace(&mut outside.found, wanted.clone()).packages
         };
+        let wanted = wanted.packages;
         let gone: Vec<_> = before.difference(&wanted).collect();
         if !gone.is_empty() {
             let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
@@ -475,7 +495,7 @@ impl Shared {
         };
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         let outside = &mut *self.outside();
-        if !outside.packages.contains(package) {
+        if !outside.found.packages.contains(package) {
             return;
         }
         contents.put(about, draft);
@@ -487,6 +507,10 @@ impl Shared {
             let mut queue = self.lock();
             queue.due.insert(Job::Dependencies);
         }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {
@@ -517,11 +541,18 @@ impl Shared {
 
     /// Wakes threads and tells how things stand.
     fn tell(&self, queue: &Queue) {
-        self.wake.notify_all();
+        match queue.due.len() {
+            0 => {}
+            1 => self.wake.notify_one(),
+            _ => self.wake.notify_all(),
+        }
         let mut skipped = BTreeMap::new();
         if queue.due.is_empty() {
             for skip in queue.skipped.values() {
                 *skipped.entry(*skip).or_insert(0) += 1;
+            }
+            if queue.too_many > 0 {
+                skipped.insert(Skip::TooMany, queue.too_many);
             }
         }
         self.progress.send_if_modified(|progress| {
@@ -536,6 +567,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the workspace's code knows a name.
+fn is_used(contents: &Contents, name: &str) -> bool {
+    contents.symbol(name).is_some_and(|name| contents.file_frequency(name) > 0)
 }
 
 /// Tells texts apart within one process.

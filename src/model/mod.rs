@@ -100,8 +100,9 @@ pub struct ModelFacts {
 pub struct Card {
     /// `hearth.layout_version`: the prompt layout it was trained on.
     pub layout_version: Option<u64>,
-    /// `hearth.show_above`: a completion is shown unasked when the geometric mean of its tokens'
-    /// probabilities is at least this; where held-out data says that half of what is shown is kept.
+    /// `hearth.show_above`: a completion is shown unasked when the probability that the model gives it,
+    /// all of its tokens together, is at least this. Chosen on held-out data so that half of what is
+    /// shown is kept.
     pub show_above: f32,
     /// `hearth.ghost_text`, `true` where the file does not say: it beats simple baselines, so it is
     /// worth being shown unasked.
@@ -170,7 +171,7 @@ pub struct Usage {
     pub cached_tokens: Option<usize>,
     pub output_tokens: Option<usize>,
     pub stop: Stop,
-    /// How sure the model was: the geometric mean of the probabilities it gave its tokens, 0 to 1.
+    /// How sure the model was: the probability it gave to all of its output together, 0 to 1.
     pub confidence: Option<f32>,
 }
 
@@ -263,8 +264,6 @@ pub enum ModelError {
     NotLocal { endpoint: String },
     #[error("the built-in model {model} cannot be used: {detail}")]
     BuiltIn { model: String, detail: String },
-    #[error("this Hearth was built without a model; `hearth model use PATH` takes a GGUF file")]
-    NoneBuiltIn,
 }
 
 impl ModelError {

@@ -206,9 +206,9 @@ pub fn unasked(serving: &Serving, settings: &Settings) -> Option<String> {
         || settings.provider.set() == Some(&ProviderSetting::BuiltIn);
     (!wanted).then(|| {
         format!(
-            "{} is not shown as ghost text: by its card it is no better than repeating a similar \
-             line. `hearth complete` asks it, and local.provider = \"built-in\" shows it anyway; a \
-             model server with a code model is used as soon as it runs",
+            "{} is not shown as ghost text: by its card it is not good enough. `hearth complete` asks \
+             it, and local.provider = \"built-in\" shows what it is sure of; a model server with a \
+             code model is used as soon as it runs",
             serving.model.name
         )
     })

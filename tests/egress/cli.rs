@@ -30,16 +30,8 @@ fn a_user_sees_what_would_leave_and_what_left() {
     let home = tempfile::tempdir().expect("a folder");
     let state = home.path().join("hearth");
     let hearth = |arguments: &[&str]| run(house.root(), home.path(), arguments);
-    let preview = [
-        "egress",
-        "preview",
-        "--to",
-        "https://cloud.example/v1",
-        "--model",
-        "large-1",
-        "--text",
-        ".",
-    ];
+    let cloud = "router.cloud.large={ endpoint = 'https://cloud.example/v1', model = 'large-1' }";
+    let preview = ["--set", cloud, "egress", "preview", "--text", "."];
 
     let (code, _, said) = hearth(&preview);
     assert_eq!(code, 1);
@@ -62,13 +54,12 @@ fn a_user_sees_what_would_leave_and_what_left() {
           src/main.rs:1-1
           replaced: 1 × github-pat
           kept here: .env looks like a place for secrets
-          kept here: target/big.rs is ignored (.gitignore)
+        .gitignore:1-1
+        target/
         src/key.rs:1-1
         let key = "<secret 1>";
         src/main.rs:1-1
         fn main() {}
-        .gitignore:1-1
-        target/
     "#]]
     .assert_eq(&numbered(&shown));
     assert!(Log::new(&state).entries().expect("a log").is_empty(), "a look leaves no trace");
@@ -80,6 +71,8 @@ fn a_user_sees_what_would_leave_and_what_left() {
     };
     assert_eq!(hearth(&["egress", "allow", super::CLOUD]).0, 0);
     assert_eq!(standing(), Some(Consent::Workspace));
+    let (_, _, said) = hearth(&["egress", "allow", "nobody"]);
+    assert_eq!(said, "hearth: no cloud 'nobody' is set up (router.cloud.nobody)\n");
     assert_eq!(hearth(&["egress", "allow", super::CLOUD, "--never"]).0, 0);
     assert_eq!(standing(), Some(Consent::Never));
     assert_eq!(hearth(&["egress", "forget"]).0, 0);

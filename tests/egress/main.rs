@@ -126,7 +126,7 @@ fn numbered(text: &str) -> String {
             seen.push(digits);
             seen.len() - 1
         });
-        all.push_str(&format!("<secret {}>{rest}", number + 1));
+        all.extend([format!("<secret {}>", number + 1).as_str(), rest]);
     }
     all
 }

@@ -188,7 +188,20 @@ def apart(ours, theirs):
     return whole, sorted(leads), sorted(errors) or [float("nan")]
 
 
-def greedy(llama, binary, model):
+def laid_out(server, cases):
+    """Prompts in Hearth's layout: 20 of the cuts that training/samples.sh makes."""
+    lines = cases.read_text().splitlines()
+    prompts = []
+    for line in lines[::max(1, len(lines) // 20)]:
+        ids = []
+        for piece in json.loads(line)["segments"]:
+            body = {"content": piece.get("text", piece.get("control")), "parse_special": "control" in piece}
+            ids += server.ask("/tokenize", body)["tokens"]
+        prompts += [ids] if len(ids) < 960 else []
+    return prompts[:20]
+
+
+def greedy(llama, binary, model, cases):
     files = sorted(ROOT.glob("src/**/*.rs"))
     sources = [f.read_text() for f in files]
     server = Server(llama, model)
@@ -199,7 +212,7 @@ def greedy(llama, binary, model):
         say("files tokenized alike", f"{same}/{len(files)}", "all", same == len(files))
         stream = [t for tokens in theirs for t in tokens]
         step = max(1, (len(stream) - 200) // 20)
-        prompts = [stream[i * step:i * step + 60 + 7 * i] for i in range(20)]
+        prompts = laid_out(server, cases) if cases else [stream[i * step:i * step + 60 + 7 * i] for i in range(20)]
         answers = answers_of(server, prompts)
     finally:
         server.stop()
@@ -254,6 +267,7 @@ def main():
     parser.add_argument("--make", type=pathlib.Path)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--repeat", type=int, default=3, help="the best of so many runs counts, on both sides")
+    parser.add_argument("--cases", type=pathlib.Path, help="test.jsonl of training/: prompts in Hearth's layout")
     parser.add_argument("--only", choices=("greedy", "speed"))
     parser.add_argument("models", nargs="*")
     args = parser.parse_args()
@@ -265,7 +279,7 @@ def main():
     for model in args.models:
         print(model)
         if args.only != "speed":
-            greedy(args.llama, binary, model)
+            greedy(args.llama, binary, model, args.cases)
         if args.only != "greedy":
             for threads in args.threads.split(","):
                 speed(args.llama, binary, model, int(threads), args.repeat)

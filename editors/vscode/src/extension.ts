@@ -32,6 +32,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     status,
     log,
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => running.trusted()),
     // What the server takes at its start alone.
     vscode.workspace.onDidChangeConfiguration((change) => {
       if (settings.atStart.some((key) => change.affectsConfiguration(key))) {

@@ -64,6 +64,11 @@ export class Server {
     await this.client?.sendRequest(ExecuteCommandRequest.type, { command });
   }
 
+  /** Tells the server that the user has come to trust the workspace. */
+  trusted(): Promise<void> {
+    return this.enqueue(async () => this.client?.sendNotification('hearth/didChangeTrust', { trusted: true }));
+  }
+
   private enqueue(step: () => Promise<void>): Promise<void> {
     this.queue = this.queue.then(step).catch((error) => this.log.error(error));
     return this.queue;
@@ -103,7 +108,7 @@ export class Server {
   private options(closed: () => CloseHandlerResult): LanguageClientOptions {
     return {
       documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
-      initializationOptions: () => this.settings.machine(),
+      initializationOptions: () => ({ ...this.settings.machine(), workspaceTrust: vscode.workspace.isTrusted }),
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       errorHandler: {

@@ -42,7 +42,10 @@ fn read(pattern: &str) -> Regex {
 pub(super) fn find(text: &[u8]) -> Vec<(Range<usize>, &'static str)> {
     let mut found = Vec::new();
     if memchr::memmem::find(text, b"PRIVATE KEY").is_some() {
-        found.extend(PEM.find_iter(text).map(|key| (key.range(), "private-key")));
+        let keys =
+            PEM.captures_iter(text).filter_map(|captures| captures.get(0).zip(captures.get(1)));
+        let keys = keys.filter(|(_, body)| is_key(body.as_bytes()));
+        found.extend(keys.map(|(key, _)| (key.range(), "private-key")));
         found.extend(PEM_TAIL.find_iter(text).map(|key| (key.range(), "private-key")));
     }
     if memchr::memmem::find(text, b"://").is_some() {
@@ -54,6 +57,17 @@ pub(super) fn find(text: &[u8]) -> Vec<(Range<usize>, &'static str)> {
     let strings = strings.filter(|string| looks_random(string.as_bytes()));
     found.extend(strings.map(|string| (string.range(), "named-secret")));
     found
+}
+
+/// Not `XXXX`, which stands for a key in documentation: before its closing line, a key has more
+/// letters than that.
+fn is_key(body: &[u8]) -> bool {
+    let end = memchr::memmem::find(body, b"-----END").unwrap_or(body.len());
+    let mut letters = [false; 256];
+    for byte in body[..end].iter().filter(|byte| byte.is_ascii_alphanumeric()) {
+        letters[usize::from(*byte)] = true;
+    }
+    letters.into_iter().filter(|seen| *seen).count() > 8
 }
 
 /// Not a word that stands for a password.
@@ -79,5 +93,9 @@ fn looks_random(text: &[u8]) -> bool {
         _ => 3,
     };
     let changes = text.windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
-    digits > 0 && kinds >= 2 && entropy(text) > 2.8 && changes * 4 >= text.len()
+    // Filled in later; a pattern; a path.
+    let other = memchr::memmem::find(text, b"${").is_some()
+        || text.starts_with(b"^")
+        || (text.starts_with(b"/") && !upper);
+    !other && digits > 0 && kinds >= 2 && entropy(text) > 2.8 && changes * 4 >= text.len()
 }

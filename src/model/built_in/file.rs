@@ -25,19 +25,15 @@ use crate::{
 
 /// The model that came with Hearth. Linked in, so that the bare binary has it; the system reads it
 /// from the disk when it is looked at, and not before.
-#[cfg(shipped_model)]
-const SHIPPED: Option<&[u8]> =
-    Some(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/hearth.gguf")));
-#[cfg(not(shipped_model))]
-const SHIPPED: Option<&[u8]> = None;
+const SHIPPED: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/hearth.gguf"));
 
 /// Tokens of context: more than any prompt for a completion has, and of a model of 1.5 billion
 /// parameters still only some 100 MB of keys and values.
 pub(super) const MAX_CONTEXT: usize = 4096;
 
-/// `show_above` of a file that does not say: at this mean, three tokens that are as likely as the
-/// model says are all right half of the time.
-const SHOW_ABOVE: f32 = 0.8;
+/// `show_above` of a file that does not say: a model that knows itself is right half of the time when
+/// it says so.
+const SHOW_ABOVE: f32 = 0.5;
 
 /// A model file, wherever it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,21 +101,15 @@ impl<T: Read + Seek + Send> Bytes for T {}
 pub(super) type Stamp = Option<(u64, SystemTime)>;
 
 impl ModelFile {
-    /// The file to run; `None` where none was chosen and none is compiled in.
-    pub fn current() -> io::Result<Option<Self>> {
-        let chosen = Chosen::read()?.map(|chosen| Self::At(chosen.path));
-        Ok(chosen.or_else(Self::shipped))
-    }
-
-    /// The file that came with Hearth, if one did.
-    pub fn shipped() -> Option<Self> {
-        SHIPPED.map(|_| Self::Shipped)
+    /// The file to run: the user's choice, else the one that came with Hearth.
+    pub fn current() -> io::Result<Self> {
+        Ok(Chosen::read()?.map_or(Self::Shipped, |chosen| Self::At(chosen.path)))
     }
 
     /// Bytes of the file.
     pub fn size(&self) -> io::Result<u64> {
         match self {
-            Self::Shipped => Ok(SHIPPED.map_or(0, |bytes| bytes.len() as u64)),
+            Self::Shipped => Ok(SHIPPED.len() as u64),
             Self::At(path) => Ok(fs::metadata(path)?.len()),
         }
     }
@@ -132,7 +122,7 @@ impl ModelFile {
 
     pub(super) fn open(&self) -> io::Result<Box<dyn Bytes>> {
         Ok(match self {
-            Self::Shipped => Box::new(Cursor::new(SHIPPED.unwrap_or_default())),
+            Self::Shipped => Box::new(Cursor::new(SHIPPED)),
             Self::At(path) => Box::new(BufReader::new(File::open(path)?)),
         })
     }

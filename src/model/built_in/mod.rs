@@ -167,7 +167,7 @@ fn version(file: Option<ModelFile>) -> Result<Version, ModelError> {
     };
     let file = match file {
         Some(file) => file,
-        None => ModelFile::current().map_err(unread)?.ok_or(ModelError::NoneBuiltIn)?,
+        None => ModelFile::current().map_err(unread)?,
     };
     let stamp = file.stamp().map_err(|error| refused(&file.to_string(), &error))?;
     Ok((file, stamp))
@@ -250,8 +250,7 @@ fn cost(usage: &engine::Usage) -> Usage {
             engine::Stop::End | engine::Stop::Text(_) => Stop::Complete,
             engine::Stop::Limit | engine::Stop::Full => Stop::Limit,
         },
-        confidence: (usage.output_tokens > 0)
-            .then(|| (usage.logprob / usage.output_tokens as f32).exp()),
+        confidence: (usage.output_tokens > 0).then(|| usage.logprob.exp()),
     }
 }
 

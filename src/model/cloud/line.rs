@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::{
     Response,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
     redirect::Policy,
 };
 use serde_json::Value as Json;
@@ -96,6 +96,10 @@ impl Line {
         if status.is_success() {
             return Ok(response);
         }
+        if let Some(target) = redirection(&response, &self.url) {
+            // None is followed; one that leads to another host is written down at the border.
+            permit.check(&target)?;
+        }
         let status = status.as_u16();
         let wait = wait(response.headers(), SystemTime::now());
         let body = tokio::time::timeout(self.patience.idle, start(response)).await;
@@ -106,6 +110,12 @@ impl Line {
         }
         Err(refusal::of(&self.shown, permit.model(), status, &body).into())
     }
+}
+
+/// Where a redirect leads.
+fn redirection(response: &Response, from: &Url) -> Option<Url> {
+    let target = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    from.join(target.to_str().ok()?).ok()
 }
 
 /// The first bytes of a body, as far as they come.
