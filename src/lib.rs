@@ -60,9 +60,9 @@
 //!     copy that edits are checked in and the page that an editor is shown.
 //!     (`tests/inline_completion.rs`.)
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
-//! 13. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
+//! 13. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)
+//! 14. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
 //!     `tests/fallback.rs`.)
-//! 14. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)
 //!
 //! # Why these foundations
 //!

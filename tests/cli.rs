@@ -4,6 +4,7 @@ mod support;
 
 use std::process::Output;
 
+use expect_test::{Expect, expect};
 use serde_json::json;
 use support::fake_model::{FakeModel, Reply};
 
@@ -16,6 +17,7 @@ async fn hearth(arguments: &[&str], model: &url::Url) -> Output {
         .args(["--set", &format!("router.local_endpoint={model}")])
         .current_dir(home.path())
         .env("XDG_CONFIG_HOME", home.path())
+        .env("XDG_STATE_HOME", home.path())
         .kill_on_drop(true)
         .output()
         .await
@@ -67,4 +69,100 @@ async fn a_model_that_could_not_be_loaded_beforehand_is_asked() {
     assert!(about.contains("out of memory"), "{about}");
     let asked = |stream: bool| model.requests().iter().any(|it| it.body["stream"] == stream);
     assert!(asked(false) && asked(true), "loaded, then asked");
+}
+
+/// What `hearth route` says, with and without further arguments, beside a cloud that is set up.
+async fn check_route(arguments: &[&str], expected: Expect) {
+    let model = FakeModel::ollama().await;
+    let more = [
+        "model_routing.local.default=qwen2.5:7b",
+        "router.cloud.frontier.kind=anthropic",
+        "router.cloud.frontier.model=large",
+    ];
+    let more = more.iter().flat_map(|assignment| ["--set", assignment]);
+    let all: Vec<&str> =
+        ["route"].into_iter().chain(arguments.iter().copied()).chain(more).collect();
+    let (_, out, about) = shown(&hearth(&all, &model.url()).await);
+    let out = out.replace(model.url().as_str().trim_end_matches('/'), "OLLAMA");
+    expected.assert_eq(&format!("{out}{about}"));
+    let asked = model.requests();
+    assert!(asked.iter().all(|it| it.path != "/api/generate"), "nothing is loaded");
+}
+
+/// Nobody has trusted the folder that these run in.
+#[tokio::test]
+async fn route_says_who_would_do_the_work_and_why() {
+    check_route(&["summarize", "--tokens", "100"], expect![[r#"
+        this machine, at once: it stays on this machine, as the workspace is not trusted (hearth trust DIR): qwen2.5:7b (Q4_K_M) at OLLAMA, which follows instructions
+    "#]]).await;
+    check_route(&["refactor", "--tokens", "90000", "--tools", "3", "--private"], expect![[r#"
+        this machine, in parts: it stays on this machine, as it was asked for as private; 24000 tokens fit at once, so it is done in parts: qwen2.5:7b (Q4_K_M) at OLLAMA, the most precise one
+    "#]])
+        .await;
+    check_route(&["brew_coffee", "--json"], expect![[r#"
+        {
+          "rule": {
+            "private": "untrusted"
+          },
+          "role": "default",
+          "why": "it stays on this machine, as the workspace is not trusted (hearth trust DIR): qwen2.5:7b (Q4_K_M) at OLLAMA, which follows instructions",
+          "rungs": [
+            {
+              "tier": "this-machine",
+              "manner": "whole",
+              "place": "OLLAMA",
+              "model": "qwen2.5:7b",
+              "quantization": "Q4_K_M"
+            }
+          ]
+        }
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn route_sends_nothing_up_that_is_not_trusted() {
+    let off = ["--set", "router.thresholds.privacy_enforced=false", "--cloud"];
+    let arguments = [&["complex_reasoning"][..], &off].concat();
+    check_route(&arguments, expect![[r#"
+        this machine, at once: it stays on this machine, as the workspace is not trusted (hearth trust DIR): qwen2.5:7b (Q4_K_M) at OLLAMA, the most precise one
+    "#]])
+    .await;
+}
+
+#[test]
+fn an_editor_is_set_up_once_and_what_was_there_is_kept() {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
+            .args(arguments)
+            .env("XDG_CONFIG_HOME", home.path())
+            .env("XDG_DATA_HOME", home.path())
+            .output()
+            .expect("hearth starts");
+        let (code, out, about) = shown(&output);
+        assert_eq!(code, Some(0), "{about}");
+        (out, about)
+    };
+    let file = |path: &str| home.path().join(path);
+    let read = |path: &str| std::fs::read_to_string(file(path)).unwrap_or_default();
+    for (editor, path, mine) in [
+        ("helix", "helix/languages.toml", "[language-server.hearth]\ncommand = \"mine\"\n"),
+        ("neovim", "nvim/plugin/hearth.lua", "-- mine\n"),
+        ("vscode", "Code/User/settings.json", "{\n  // mine\n}\n"),
+    ] {
+        let (printed, _) = run(&["setup", editor]);
+        assert!(printed.contains("hearth"), "{printed}");
+        assert!(!file(path).exists(), "printing writes nothing");
+
+        let (printed, about) = run(&["setup", editor, "--write"]);
+        assert_eq!(printed, "");
+        assert!(about.contains(&format!("wrote {}\n", file(path).display())), "{about}");
+        assert!(run(&["setup", editor, "--write"]).1.contains("is as it should be"));
+
+        std::fs::write(file(path), mine).expect("writable");
+        let (_, about) = run(&["setup", editor, "--write"]);
+        assert!(about.contains(&format!("what was there is in {}.bak\n", file(path).display())));
+        assert_eq!(read(&format!("{path}.bak")), mine);
+        assert!(read(path).contains(if editor == "neovim" { "require('hearth')" } else { "mine" }));
+    }
 }

@@ -34,6 +34,9 @@ fn every_extension_is_described_with_all_its_fields() {
         mode: Some(String::new()),
         message: String::new(),
         last_no_suggestion: Some(String::new()),
+        prefill_per_second: Some(0),
+        decode_per_second: Some(0),
+        prompt_limit: Some(0),
     };
     let json = serde_json::to_value(all).expect("plain JSON");
     let fields = json.as_object().expect("an object");

@@ -379,6 +379,21 @@ async fn with_privacy_on_every_task_nothing_but_loopback_is_connected_to() {
     assert!(own.is_none() || team.connections() > 0);
 }
 
+/// What the user calls private decides nothing: an address that is not listed is a cloud's.
+#[tokio::test]
+async fn a_private_endpoint_that_is_not_on_the_private_network_is_not_connected_to() {
+    // Without any network but loopback there is no such address.
+    let Some(own) = own_address() else { return };
+    let stranger = Recorder::at(own).await;
+    let endpoint = format!("http://{}", stranger.address);
+    let world = World::new(json!({ "router": { "private_endpoints": [endpoint] } })).await;
+    let cluster = world.router.cluster();
+    tokio::time::timeout(Duration::from_secs(10), cluster.looked()).await.unwrap();
+    let seen = cluster.seen();
+    assert!(matches!(seen[0].outcome, Err(ModelError::NotLocal { .. })), "{seen:?}");
+    assert_eq!(stranger.connections(), 0);
+}
+
 #[tokio::test]
 async fn of_a_teams_servers_the_one_with_the_least_in_flight_is_asked() {
     let servers = join_all((0..3).map(|_| FakeModel::open_ai())).await;

@@ -273,3 +273,25 @@ proptest! {
         let _ = shown(&fixture, &raw);
     }
 }
+
+#[test]
+fn an_item_that_is_being_written() {
+    let raw = "let held = self.lock();\n        held.get()\n    }\n\n    pub fn set(&self) {";
+    let begun = "use a::b;\n\nstruct A;\n\nimpl A {\n    pub fn get(&self) -> u8 {\n        $0";
+    for below in ["", "\n", "\n\nfn b() {}\n"] {
+        check(
+            &format!("{begun}{below}"),
+            raw,
+            expect![[r#"
+            "let held = self.lock();\n        held.get()\n    }\n\n    pub fn set(&self) {"
+        "#]],
+        );
+    }
+    check(
+        begun,
+        "let held = = self.lock();",
+        expect![[r#"
+        "QUIET: the suggestion would have added a syntax error"
+    "#]],
+    );
+}

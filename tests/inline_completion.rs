@@ -50,6 +50,14 @@ async fn says(model: &FakeModel, text: &str) -> Generation {
     generation
 }
 
+/// What a model of Qwen's family was shown in front of the cursor.
+fn prefix(generation: &Generation) -> String {
+    let prompt = generation.request.body["prompt"].to_string();
+    let prompt: String = serde_json::from_str(&prompt).expect("text");
+    let (before, _) = prompt.split_once("<|fim_suffix|>").expect("a place to fill");
+    before.rsplit_once("<|fim_prefix|>").expect("a place to fill").1.to_owned()
+}
+
 /// Opens `fixture`, asks at `$0`, lets the model say `produced`, and shows the items.
 async fn check(fixture: &str, produced: &str, expected: Expect) {
     let model = FakeModel::llama_server().await;
@@ -155,8 +163,11 @@ async fn typing_along_asks_the_model_once() {
     let at = client.type_at(FILE, at, " =");
     let fourth = ask(&client, INLINE, at);
     assert_eq!(shown(&fourth.answer().await.expect("no error")), r#"1:11-1:11 " 1;""#);
+    // What follows it is asked for in advance, and nothing else was.
+    let ahead = model.generation().await;
+    assert!(prefix(&ahead).ends_with("fn a() {\n    let x = 1;\n"), "{}", prefix(&ahead));
     let is_generation = |request: &&support::fake_model::Request| request.body["stream"] == true;
-    assert_eq!(model.requests().iter().filter(is_generation).count(), 1);
+    assert_eq!(model.requests().iter().filter(is_generation).count(), 2);
     client.shutdown().await;
 }
 
@@ -415,7 +426,11 @@ async fn documents_of_any_kind_and_size() {
         let middle = Position { line: 100_000, character: 5 };
         let params = json!({ "textDocument": { "uri": uri }, "position": middle, "context": { "triggerKind": 2 } });
         let pending = client.send_raw(INLINE, params);
-        let generation = says(&model, "y").await;
+        // What is asked in advance for the document before is none of this one's.
+        let mut generation = says(&model, "y").await;
+        while !String::from_utf8_lossy(&generation.request.bytes).contains(name) {
+            generation = says(&model, "y").await;
+        }
         let sent = generation.request.bytes.len();
         assert!(sent < 64 << 10, "{name}: {sent} bytes of prompt for a context of 2048 tokens");
         pending.answer().await.expect("no error");

@@ -598,7 +598,9 @@ proptest! {
     ) {
         let limits = Limits { context, steps, privacy_enforced };
         let decided = decide(&need, limits, &offers);
-        let private = !need.private.is_empty() && (privacy_enforced || !need.sent_up);
+        let untrusted = need.private.contains(&Private::Untrusted);
+        let private =
+            untrusted || !need.private.is_empty() && (privacy_enforced || !need.sent_up);
         if let Ok(decision) = decided && private {
             prop_assert!(decision.is_private());
             for rung in decision.rungs() {

@@ -27,6 +27,8 @@ struct Parsed {
     before: String,
     /// The item's text from the cursor on.
     after: String,
+    /// Something that the item opens is closed nowhere in it: it is being written.
+    open: bool,
     tree: Tree,
     errors: usize,
 }
@@ -59,15 +61,23 @@ impl Parsed {
         };
         let before = text(item.start, place.offset)?;
         let after = text(place.offset, end)?;
-        let closed = close_line(&before, "", &after);
+        let mut closed = close_line(&before, "", &after);
+        let unclosed = unclosed(&closed);
+        closed.push_str(&unclosed);
         let tree = parse(language, &closed, None)?;
         let errors = error_bytes(tree.root_node());
-        Some(Self { language, before, after, tree, errors })
+        Some(Self { language, before, after, open: !unclosed.is_empty(), tree, errors })
     }
 
     fn admits(&self, suggestion: &str) -> bool {
-        let with = close_line(&self.before, suggestion, &self.after);
-        let without = close_line(&self.before, "", &self.after);
+        let closed = |suggestion| {
+            let mut text = close_line(&self.before, suggestion, &self.after);
+            if self.open {
+                text.push_str(&unclosed(&text));
+            }
+            text
+        };
+        let (with, without) = (closed(suggestion), closed(""));
         let mut tree = self.tree.clone();
         // What differs: the suggestion and the brackets closed behind it.
         let start = self.before.len();
@@ -101,6 +111,16 @@ fn close_line(before: &str, suggestion: &str, after: &str) -> String {
     }
     let closers = brackets.closers();
     format!("{before}{suggestion}{}{closers}{}", &after[..rest], &after[rest..])
+}
+
+/// What closes the brackets that `text` leaves open, on a line of its own.
+fn unclosed(text: &str) -> String {
+    let mut brackets = Brackets::default();
+    for byte in text.bytes() {
+        brackets.push(byte);
+    }
+    let closers = brackets.closers();
+    if closers.is_empty() { closers } else { format!("\n{closers}") }
 }
 
 fn parse(language: &Language, text: &str, old: Option<&Tree>) -> Option<Tree> {

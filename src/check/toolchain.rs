@@ -242,3 +242,22 @@ impl Tool {
 fn without_numbers(line: &str) -> String {
     line.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_every_tool() {
+        let page = include_str!("../../docs/checks.md");
+        let (_, table) = page.split_once("|---|---|\n").expect("a table");
+        let quoted = |words: Vec<&str>| {
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        };
+        let rows = ROWS.iter().map(|row| {
+            let tools = row.tools.iter().map(|tool| tool.name).collect();
+            format!("| {} | {} |\n", quoted(row.extensions.to_vec()), quoted(tools))
+        });
+        assert_eq!(table, rows.collect::<String>());
+    }
+}

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
     let runtime = super::runtime()?;
     let (answer, report) = runtime.block_on(complete(&place, Arc::new(settings)))?;
     print(arguments, &answer, report.as_deref())?;
-    Ok(if matches!(answer, Answer::Suggestion(_)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if matches!(answer, Answer::Suggestions(_)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn complete(
@@ -74,7 +74,7 @@ async fn complete(
         Ok(Ok(health)) => bail!("{}", health.message),
         Ok(Err(_)) | Err(_) => bail!("the model was not loaded within {} s", LOADING.as_secs()),
     }
-    let ticket = snapshot.owner.ask(offset);
+    let ticket = task::ask(&desk, &snapshot, offset);
     let answer =
         task::complete(Arc::clone(&desk), settings, snapshot, offset, ticket, Audience::Command)
             .await;
@@ -107,7 +107,7 @@ pub(super) fn open(file: &Path) -> anyhow::Result<Document> {
 
 fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> anyhow::Result<()> {
     let (text, reason) = match answer {
-        Answer::Suggestion(text) => (Some(text.as_str()), None),
+        Answer::Suggestions(texts) => (texts.first().map(String::as_str), None),
         Answer::Nothing(reason) => (None, Some(reason.as_str())),
         Answer::Overtaken | Answer::Late => (None, Some("the request was overtaken")),
     };

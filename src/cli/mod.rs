@@ -10,6 +10,7 @@ mod model;
 mod place;
 mod route;
 mod serve;
+mod setup;
 mod status;
 pub mod terminal;
 mod trust;
@@ -49,6 +50,8 @@ enum Command {
     Refactor(change::Refactor),
     /// Write tests for a function or a type and print the diff, once they have been on trial
     Test(change::Test),
+    /// Print the configuration of an editor, or write it
+    Setup(setup::Arguments),
     /// Say which model would answer, and why
     Status(status::Arguments),
     /// Say who would do a piece of work, and why: this machine, the private network or a cloud
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
         Command::Refactor(refactor) => change::refactor(refactor, &arguments.assignments),
         Command::Test(test) => change::test(&test, &arguments.assignments),
+        Command::Setup(setup) => setup::run(&setup),
         Command::Status(status) => status::run(&status, &arguments.assignments),
         Command::Route(route) => route::run(&route, &arguments.assignments),
         Command::Model(model) => model::run(&model),

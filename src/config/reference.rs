@@ -66,6 +66,13 @@ pub fn vscode_properties() -> Json {
         });
         all.insert(format!("hearth.{}", row.key), property);
     }
+    // A table of any number of clouds has no field in a settings editor: it is written as JSON.
+    let mut clouds = json_schema()["properties"]["router"]["properties"]["cloud"].take();
+    clouds["default"] = json!({});
+    clouds["markdownDescription"] =
+        json!("Clouds, each under a name of its own (docs/settings.md).");
+    clouds["scope"] = json!("machine");
+    all.insert("hearth.router.cloud".to_owned(), clouds);
     Json::Object(all)
 }
 

@@ -114,13 +114,18 @@ settings! {
     "model_routing.local.quantization" Machine quantization: Auto<String> = Auto::Auto;
     /// Whether anything is suggested while typing.
     "completion.enabled" Workspace completion_enabled: bool = true;
-    /// Milliseconds without a key before the model is asked. `"auto"`: 30.
+    /// Milliseconds without a key before the model is asked. `"auto"`: from 0 to 300, by how fast
+    /// you type and how fast the model has been; what the editor waits itself counts.
     "completion.debounce_ms" Workspace debounce_ms: Auto<Bounded<0, 5_000>> = Auto::Auto;
+    /// Milliseconds within which the model should begin to answer. On a machine that is too slow for
+    /// that, it is shown less of the file.
+    "completion.ttft_target_ms" Workspace ttft_target_ms: Bounded<50, 10_000> = Bounded::new(300);
     /// Instructions of your own, each a code action: a list of tables with a `title` and an
     /// `instruction`.
     "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();
     /// Whether an edit that a model wrote is compiled before it is shown, in workspaces that you
-    /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace.
+    /// trust. Compiling runs build scripts and procedural macros, on a copy of the workspace:
+    /// [what an edit has passed](checks.md).
     "check.compile" Machine check_compile: bool = true;
     /// Whether tests are run on such a copy: `"ask"` once a workspace, `"always"` or `"never"`.
     "check.run_tests" Machine check_run_tests: RunTests = RunTests::Ask;

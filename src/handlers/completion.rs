@@ -39,7 +39,7 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
     let Some(desk) = hearth.desk() else { return future::ready(Ok(list(Vec::new()))).boxed() };
     let encoding = hearth.encoding();
     let offset = convert::to_offset(&snapshot.text, position, encoding);
-    let ticket = snapshot.owner.ask(offset).following();
+    let ticket = task::ask(&desk, &snapshot, offset).following();
     let text = snapshot.text.clone();
     let completing = OwnedTask::spawn(task::complete(
         desk,
@@ -50,12 +50,10 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
         Audience::Popup(PATIENCE),
     ));
     async move {
-        let suggestion = match completing.join().await {
-            Some(Answer::Suggestion(suggestion)) => suggestion,
-            Some(Answer::Nothing(_) | Answer::Overtaken | Answer::Late) | None => {
-                return Ok(list(Vec::new()));
-            }
+        let Some(Answer::Suggestions(suggestions)) = completing.join().await else {
+            return Ok(list(Vec::new()));
         };
+        let suggestion = suggestions.into_iter().next().unwrap_or_default();
         let line_idx = text.byte_to_line(offset);
         let line_start = text.line_to_byte(line_idx);
         let before = text.byte_slice(line_start..offset).to_string();

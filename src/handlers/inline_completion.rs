@@ -12,8 +12,8 @@ use futures::{FutureExt, future};
 use ropey::Rope;
 use tower_lsp::{
     gen_lsp_types::{
-        Command, InlineCompletionItem, InlineCompletionList, InlineCompletionParams, InsertText,
-        SelectedCompletionInfo,
+        Command, InlineCompletionItem, InlineCompletionList, InlineCompletionParams,
+        InlineCompletionTriggerKind, InsertText, SelectedCompletionInfo,
     },
     jsonrpc::Error,
 };
@@ -39,22 +39,28 @@ pub fn inline_completion(
     let Some(desk) = hearth.desk() else { return empty() };
     let encoding = hearth.encoding();
     let offset = convert::to_offset(&snapshot.text, position, encoding);
-    let ticket = snapshot.owner.ask(offset);
+    let ticket = task::ask(&desk, &snapshot, offset);
     let text = snapshot.text.clone();
     let selected = params.context.selected_completion_info;
+    let audience = match params.context.trigger_kind {
+        InlineCompletionTriggerKind::Invoked => Audience::Invoked,
+        _ => Audience::GhostText,
+    };
     let completing = OwnedTask::spawn(task::complete(
         desk,
         hearth.settings.get(),
         snapshot,
         offset,
         ticket,
-        Audience::GhostText,
+        audience,
     ));
     async move {
         match completing.join().await {
-            Some(Answer::Suggestion(suggestion)) => {
-                let item = item(&text, offset, &suggestion, selected.as_ref(), encoding);
-                Ok(InlineCompletionList { items: item.into_iter().collect() })
+            Some(Answer::Suggestions(suggestions)) => {
+                let item = |suggestion: &String| {
+                    item(&text, offset, suggestion, selected.as_ref(), encoding)
+                };
+                Ok(InlineCompletionList { items: suggestions.iter().filter_map(item).collect() })
             }
             Some(Answer::Overtaken) => Err(Error::request_cancelled()),
             Some(Answer::Nothing(_) | Answer::Late) | None => Ok(InlineCompletionList::default()),

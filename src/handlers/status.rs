@@ -1,6 +1,6 @@
 //! `hearth/status`: how the model is, told whenever that changes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -22,11 +22,13 @@ pub(super) fn tell(
     mut settings: watch::Receiver<Arc<Settings>>,
     outbox: Outbox,
 ) -> OwnedTask {
+    let desk = Arc::clone(desk);
     let (mut health, mut last) = (desk.router().watch(), desk.last());
     OwnedTask::spawn(async move {
         let mut told = None;
         loop {
             let now = params(
+                &desk,
                 &health.borrow_and_update(),
                 &last.borrow_and_update(),
                 &settings.borrow_and_update(),
@@ -47,8 +49,12 @@ pub(super) fn tell(
     })
 }
 
-fn params(health: &Health, last: &Last, settings: &Settings) -> StatusParams {
+fn params(desk: &Desk, health: &Health, last: &Last, settings: &Settings) -> StatusParams {
     let serving = health.choice.as_ref();
+    let speed = serving.map(|serving| desk.speed(serving)).unwrap_or_default();
+    let (prefill_per_second, decode_per_second) = speed.rates();
+    let target = Duration::from_millis(settings.ttft_target_ms.get());
+    let ceiling = settings.max_local_context_tokens.size();
     StatusParams {
         state: match health.state {
             State::Cold => StatusState::Cold,
@@ -66,5 +72,8 @@ fn params(health: &Health, last: &Last, settings: &Settings) -> StatusParams {
             None => health.message.clone(),
         },
         last_no_suggestion: last.no_suggestion.clone(),
+        prefill_per_second,
+        decode_per_second,
+        prompt_limit: speed.prompt_tokens(target).filter(|limit| *limit < ceiling),
     }
 }

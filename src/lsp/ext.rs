@@ -130,6 +130,16 @@ pub struct StatusParams {
     /// Why the last request brought no suggestion; absent when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_no_suggestion: Option<String>,
+    /// Tokens of prompt that the model evaluates in a second here, as measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill_per_second: Option<usize>,
+    /// Tokens that it generates in a second here, as measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode_per_second: Option<usize>,
+    /// Tokens that a prompt may have so that the model begins to answer in time; absent where the
+    /// machine is fast enough for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_limit: Option<usize>,
 }
 
 /// How ready the model is.

@@ -277,8 +277,7 @@ impl ModelError {
             | Self::Malformed { .. }
             | Self::BrokenStream { .. }
             | Self::Silent { .. }
-            | Self::BuiltIn { .. }
-            | Self::NoneBuiltIn => true,
+            | Self::BuiltIn { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 401 | 403 | 404),
             Self::TooLong { .. } | Self::Relayed { .. } | Self::NotLocal { .. } => false,
         }

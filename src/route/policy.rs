@@ -2,7 +2,8 @@
 //!
 //! Pure: nothing is looked up, nothing is sent. The first rule that applies decides.
 //!
-//! 1. What is private stays on this machine, in parts if it is too large.
+//! 1. What is private stays on this machine, in parts if it is too large. Where privacy is not
+//!    enforced, the user can send it up for one run, but for what is in an untrusted workspace.
 //! 2. What the user sends up for this run goes up.
 //! 3. More context than local models are given goes up, unless it can be done in parts.
 //! 4. More steps than local models hold out goes up.
@@ -212,9 +213,11 @@ pub fn decide(need: &Need, limits: Limits, offers: &Offers) -> Result<Decision, 
 
 /// The first rule that applies.
 fn applies(need: &Need, limits: Limits) -> Rule {
-    if let Some(why) = need.private.first()
-        && (limits.privacy_enforced || !need.sent_up)
-    {
+    // What was not trusted is not sent, whatever the user's settings leave to the user.
+    let untrusted = need.private.iter().find(|why| **why == Private::Untrusted);
+    let yields = need.sent_up && !limits.privacy_enforced;
+    let private = if yields { untrusted } else { need.private.first() };
+    if let Some(why) = private {
         Rule::Private(why.clone())
     } else if need.sent_up {
         Rule::SentUp

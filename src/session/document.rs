@@ -150,12 +150,13 @@ impl Document {
                 Some(ends) => self.byte_range(&state.text, ends, encoding),
                 None => 0..state.text.len_bytes(),
             };
+            let removed = removed(&state.text, &range);
             let edit = state.replace(range, &text);
             if whole {
                 state.tree = None;
                 state.since = None;
             }
-            self.owner.edited(edit, &text);
+            self.owner.edited(edit, &removed, &text);
         }
         let due =
             state.stale && (state.tree.is_some() || state.text.len_bytes() <= MAX_PARSED_BYTES);
@@ -253,27 +254,7 @@ impl Document {
 impl State {
     fn replace(&mut self, old: Range<usize>, inserted: &str) -> ByteEdit {
         let old_len = self.text.len_bytes();
-        let edit =
-            ByteEdit { start: old.start, old_end: old.end, new_end: old.start + inserted.len() };
-        let start_position = tree_point(&self.text, edit.start);
-        let old_end_position = tree_point(&self.text, edit.old_end);
-
-        let chars = self.text.byte_to_char(old.start)..self.text.byte_to_char(old.end);
-        let start_char = chars.start;
-        self.text.remove(chars);
-        self.text.insert(start_char, inserted);
-
-        let shift = InputEdit {
-            start_byte: edit.start,
-            old_end_byte: edit.old_end,
-            new_end_byte: edit.new_end,
-            start_position,
-            old_end_position,
-            new_end_position: tree_point(&self.text, edit.new_end),
-        };
-        if let Some(tree) = &mut self.tree {
-            tree.edit(&shift);
-        }
+        let (edit, shift) = splice(&mut self.text, self.tree.as_mut(), old, inserted);
         if let Some(since) = &mut self.since {
             since.push(shift);
         }
@@ -281,6 +262,43 @@ impl State {
         self.stale = true;
         edit
     }
+}
+
+/// Puts `inserted` in the place of the bytes `old`, and shifts the tree.
+pub(super) fn splice(
+    text: &mut Rope,
+    tree: Option<&mut Tree>,
+    old: Range<usize>,
+    inserted: &str,
+) -> (ByteEdit, InputEdit) {
+    let edit = ByteEdit { start: old.start, old_end: old.end, new_end: old.start + inserted.len() };
+    let start_position = tree_point(text, edit.start);
+    let old_end_position = tree_point(text, edit.old_end);
+
+    let chars = text.byte_to_char(old.start)..text.byte_to_char(old.end);
+    let start_char = chars.start;
+    text.remove(chars);
+    text.insert(start_char, inserted);
+
+    let shift = InputEdit {
+        start_byte: edit.start,
+        old_end_byte: edit.old_end,
+        new_end_byte: edit.new_end,
+        start_position,
+        old_end_position,
+        new_end_position: tree_point(text, edit.new_end),
+    };
+    if let Some(tree) = tree {
+        tree.edit(&shift);
+    }
+    (edit, shift)
+}
+
+/// What an edit takes away, unless that is a large part of a document.
+fn removed(text: &Rope, range: &Range<usize>) -> String {
+    const LARGE: usize = 4 << 10;
+    let shown = text.get_byte_slice(range.start..range.end.min(range.start + LARGE));
+    shown.map_or_else(String::new, |slice| slice.to_string())
 }
 
 /// Rows and columns as tree-sitter counts them, in bytes. They differ from its own after a `\r`

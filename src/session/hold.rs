@@ -45,6 +45,12 @@ impl HoldCell {
         }
     }
 
+    /// A copy that goes its own way: for a text that is not the document's yet.
+    pub(super) fn detached(&self) -> Self {
+        let held = Held { revision: self.revision, hold: self.get() };
+        Self { held: Arc::new(Mutex::new(held)), revision: self.revision }
+    }
+
     /// The document has been edited: lets go of the window unless the edit lies inside of it.
     pub(super) fn edited(&mut self, edit: ByteEdit, old_len: usize) {
         self.revision += 1;

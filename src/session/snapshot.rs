@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use ropey::Rope;
 use tree_sitter::Tree;
 
-use super::{HoldCell, Owner};
+use super::{HoldCell, Owner, document::splice};
 use crate::syntax::Language;
 
 /// A document at one moment.
@@ -31,4 +31,19 @@ pub struct Snapshot {
     pub owner: Arc<Owner>,
     /// Where the prompt's window is held while one types.
     pub hold: HoldCell,
+}
+
+impl Snapshot {
+    /// The document as it would be with `inserted` at byte `offset`, its tree shifted as by an edit.
+    /// `None` when that is not between two characters.
+    pub fn supposing(&self, offset: usize, inserted: &str) -> Option<Self> {
+        self.text.get_byte_slice(..offset)?;
+        let mut supposed = self.clone();
+        let old_len = supposed.text.len_bytes();
+        let (edit, _) =
+            splice(&mut supposed.text, supposed.tree.as_mut(), offset..offset, inserted);
+        supposed.hold = self.hold.detached();
+        supposed.hold.edited(edit, old_len);
+        Some(supposed)
+    }
 }

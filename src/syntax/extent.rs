@@ -106,6 +106,8 @@ pub struct Judge {
     line_start: usize,
     /// End of the last complete line, without its line break.
     whole: usize,
+    /// The block is closed: it ends with this line.
+    ending: bool,
 }
 
 impl Judge {
@@ -118,6 +120,7 @@ impl Judge {
             lines: 0,
             line_start: 0,
             whole: 0,
+            ending: false,
         }
     }
 
@@ -178,9 +181,13 @@ impl Judge {
     }
 
     fn body(&mut self, at: usize, byte: u8, indent: usize, closed: bool) -> Option<usize> {
+        if self.ending {
+            return (byte == b'\n').then(|| self.text[..at].trim_end().len());
+        }
         if self.brackets.push(byte).is_some() {
-            let keep = if closed { at } else { at + 1 };
-            return Some(self.text[..keep].trim_end().len());
+            // What closes it may close more: `});`.
+            self.ending = !closed;
+            return closed.then(|| self.text[..at].trim_end().len());
         }
         self.dedented(at, byte, indent)
     }
@@ -286,6 +293,14 @@ mod tests {
 
                 c('}');
             }"#]],
+        );
+        check(
+            "fn a() {\n    b(|| {\n        $0",
+            "c();\n    });\n}\n",
+            expect![[r#"
+                Body { indent: 4, closed: false } early
+                c();
+                    });"#]],
         );
         check(
             "def f():\n    $0\n",

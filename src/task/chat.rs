@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 
-use super::{Desk, question::Asked};
+use super::{Desk, question::Asked, queue::Rank};
 use crate::{
     model::{self, Budget, Event, Job, Kind, ModelError, Prompt, Stop, budget::Overflow},
     route::{Role, Serving, Setback, State},
@@ -63,6 +63,7 @@ pub(super) async fn ask(
         Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => serving.model.context,
     };
     let counter = desk.counter(serving);
+    let _turn = desk.queue(serving).enter(Rank::Work, serving.slots.unwrap_or(1)).await;
     let (prompt, mut events) = loop {
         let budget = Budget::new(ceiling, context, output, counter.clone());
         let prompt = build(budget).map_err(|Overflow { tokens, left }| {

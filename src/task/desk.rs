@@ -1,6 +1,7 @@
 //! What tasks share: who answers, what is known of that model's tokens, and how the last task went.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,6 +10,10 @@ use dashmap::DashMap;
 use futures::StreamExt;
 use tokio::sync::watch;
 
+use super::{
+    queue::Queue,
+    speed::{Run, Speed},
+};
 use crate::{
     index::Index,
     model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
@@ -21,8 +26,10 @@ use crate::{
 pub struct Desk {
     router: Router,
     index: Arc<Index>,
-    /// By the place and name of a model.
+    /// By the place and name of a model, as are the next two.
     counters: DashMap<String, TokenCounter>,
+    speeds: DashMap<String, Speed>,
+    queues: DashMap<String, Arc<Queue>>,
     last: watch::Sender<Last>,
     clearing: Mutex<Option<OwnedTask>>,
     /// Warnings that are in the log already.
@@ -65,6 +72,8 @@ impl Desk {
             router: Router::start(client, settings),
             index,
             counters: DashMap::new(),
+            speeds: DashMap::new(),
+            queues: DashMap::new(),
             last: watch::Sender::default(),
             clearing: Mutex::default(),
             warned: DashMap::new(),
@@ -87,8 +96,32 @@ impl Desk {
 
     /// Counts tokens as the model of `serving` does.
     pub(super) fn counter(&self, serving: &Serving) -> TokenCounter {
-        let model = format!("{} {}", serving.provider.endpoint(), serving.model.name);
-        self.counters.entry(model).or_default().clone()
+        self.counters.entry(id(serving)).or_default().clone()
+    }
+
+    /// How fast the model of `serving` has been.
+    pub fn speed(&self, serving: &Serving) -> Speed {
+        self.speeds.get(&id(serving)).map(|speed| *speed).unwrap_or_default()
+    }
+
+    pub(super) fn learn(&self, serving: &Serving, run: &Run) {
+        self.speeds.entry(id(serving)).or_default().learn(run);
+    }
+
+    /// Whose turn it is at the model of `serving`.
+    pub fn queue(&self, serving: &Serving) -> Arc<Queue> {
+        Arc::clone(&self.queues.entry(id(serving)).or_default())
+    }
+
+    /// A number for the model that answers now: another one says other things.
+    pub(super) fn serving_id(&self) -> u64 {
+        let health = self.router.health();
+        let mut hasher = DefaultHasher::new();
+        if let Some(serving) = &health.choice {
+            (serving.provider.endpoint(), &serving.model.name, &serving.model.file)
+                .hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     pub(super) fn report(&self, report: Report) {
@@ -106,8 +139,7 @@ impl Desk {
 
     /// Warns of what is wrong with a model, once.
     pub(super) fn warn_once(&self, serving: &Serving, warning: &str) {
-        let model = format!("{} {}", serving.provider.endpoint(), serving.model.name);
-        if self.warned.insert(model, ()).is_none() {
+        if self.warned.insert(id(serving), ()).is_none() {
             tracing::warn!("{warning}");
             self.note(Some(warning.to_owned()));
         }
@@ -136,4 +168,9 @@ impl Desk {
         });
         *self.clearing.lock().unwrap_or_else(PoisonError::into_inner) = Some(clearing);
     }
+}
+
+/// The place and name of a model.
+fn id(serving: &Serving) -> String {
+    format!("{} {}", serving.provider.endpoint(), serving.model.name)
 }

@@ -1,22 +1,29 @@
 //! What a user asks for. A task says what it needs and never names a provider.
 
+mod candidates;
 mod chat;
 pub mod complete;
 pub mod desk;
 pub mod edit;
 pub mod explain;
+mod generation;
 pub mod ground;
 pub mod hunk;
 mod question;
+pub mod queue;
+mod quiet;
 pub mod refactor;
 pub mod source;
+mod speed;
 pub mod test;
 
-pub use complete::{Answer, Audience, complete, unasked};
+pub use complete::{Answer, Audience, ask, complete};
 pub use desk::{Desk, Report};
 pub use edit::Edit;
 pub use explain::explain;
+pub use generation::unasked;
 pub use ground::{Ground, Outcome, Stage};
 pub use refactor::refactor;
 pub use source::Source;
+pub use speed::Speed;
 pub use test::test;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -19,7 +19,7 @@ type Picture = Vec<(PathBuf, Vec<u8>, SystemTime, u32)>;
 pub(crate) struct House {
     pub(crate) root: PathBuf,
     pub(crate) cache: PathBuf,
-    pub(crate) checker: Checker,
+    pub(crate) checker: Arc<Checker>,
     limits: Limits,
     before: Picture,
     _folder: TempDir,
@@ -55,7 +55,7 @@ impl House {
             let file = fs::File::options().write(true).open(&path).expect("a file");
             file.set_modified(old).expect("a time");
         }
-        let checker = Checker::new(cache.clone(), toolchains, limits.clone());
+        let checker = Arc::new(Checker::new(cache.clone(), toolchains, limits.clone()));
         let before = picture(&base.join("home"));
         Self { root, cache, checker, limits, before, _folder: folder }
     }
@@ -99,7 +99,7 @@ impl House {
     /// As after the server has ended and started again.
     pub(crate) fn restart(&mut self) {
         let toolchains = Toolchains::of_environment();
-        self.checker = Checker::new(self.cache.clone(), toolchains, self.limits.clone());
+        self.checker = Arc::new(Checker::new(self.cache.clone(), toolchains, self.limits.clone()));
     }
 
     /// The one folder with a copy in it.
@@ -110,7 +110,15 @@ impl House {
 
     /// Waits until no process lives that was started for a check.
     pub(crate) async fn nothing_runs(&self) {
-        while living(&self.cache) {
+        while living(&self.cache, "") {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until a process of this name lives that was started for a check.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn runs(&self, name: &str) {
+        while !living(&self.cache, name) {
             tokio::task::yield_now().await;
         }
     }
@@ -131,14 +139,15 @@ pub(crate) fn rights(compile: bool, run: RunTests) -> Rights {
     Rights::of(Trust::Trusted, &settings, Answer::NotAsked)
 }
 
-/// Whether a process lives that was started with a path below this folder: a compiler, a harness, a
-/// sandbox around them.
-fn living(folder: &Path) -> bool {
+/// Whether a process lives that was started with a path below this folder and with this name in its
+/// command line: a compiler, a harness, a sandbox around them.
+fn living(folder: &Path, name: &str) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else { return false };
-    let folder = folder.as_os_str().as_encoded_bytes();
+    let folder = folder.to_string_lossy();
     processes.flatten().any(|process| {
         let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        line.windows(folder.len()).any(|part| part == folder)
+        let line = String::from_utf8_lossy(&line);
+        line.contains(&*folder) && line.contains(name)
     })
 }
 

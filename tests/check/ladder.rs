@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use expect_test::{Expect, expect};
 use hearth::{
-    check::{Answer, Buffer, Insertion, Keeps, Limits, Rights, Rung, Skip, Trust},
+    check::{Answer, Buffer, Insertion, Keeps, Limits, Proposal, Rights, Rung, Skip, Trust},
     config::{RunTests, Settings, Toolchains},
 };
 
@@ -197,7 +197,7 @@ async fn unsaved_buffers_and_imports_count() {
 async fn a_file_that_nothing_compiles_is_not_called_compiled() {
     let house = House::new(&[("src/lib.rs", ""), ("src/orphan.rs", "fn f() -> u8 {\n    1\n}\n")]);
     let proposal = house.proposal("src/orphan.rs", "1", "\"\"");
-    let proposal = hearth::check::Proposal { keeps: Keeps::Nothing, ..proposal };
+    let proposal = Proposal { keeps: Keeps::Nothing, ..proposal };
     let report = house.climb(&proposal).await;
     assert_eq!(report.skipped(Rung::Compiles), Some(&Skip::NotCompiled));
 }
@@ -280,19 +280,43 @@ async fn cancel_at_each_stage_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn other_languages_by_their_own_tools() {
-    let house =
-        House::with(&[("a.js", "function f() { return 1; }\n"), ("a.xyz", "1\n")], limits());
-    let good = house.proposal("a.js", "return 1", "return 2");
-    let bad = house.proposal("a.js", "return 1", "return ] 2");
-    if Toolchains::of_environment().find("node").is_some() {
-        let report = house.climb(&good).await;
+    let files = [
+        ("a.js", "function f() { return 1; }\n"),
+        ("a.py", "def f():\n    return 1\n"),
+        ("a.sh", "f() { echo 1; }\n"),
+        ("a.xyz", "1\n"),
+    ];
+    let house = House::with(&files, limits());
+    let toolchains = Toolchains::of_environment();
+    // What a grammar forgives and a tool does not.
+    for (file, program, tool, old, good, bad, said) in [
+        ("a.js", "node", "node --check", "return 1;", "return 2;", "let a; let a;", "SyntaxError"),
+        (
+            "a.py",
+            "python3",
+            "python3 -m py_compile",
+            "return 1",
+            "return 2",
+            "nonlocal a",
+            "nonlocal",
+        ),
+        ("a.sh", "bash", "bash -n", "echo 1", "echo 2", "echo 1; }; }", "syntax error"),
+    ] {
+        if toolchains.find(program).is_none() || toolchains.find("pyright").is_some() {
+            continue;
+        }
+        let propose = |new| Proposal { keeps: Keeps::Nothing, ..house.proposal(file, old, new) };
+        let report = house.climb(&propose(good)).await;
         assert!(report.held(Rung::Compiles), "{}", shown(&report));
-        let report = house.climb(&bad).await;
-        let (_, failure) = report.failure().expect("a syntax error");
-        assert!(failure.message.contains("SyntaxError"), "{failure}");
-        assert!(failure.message.contains("a.js:1"), "{failure}");
+        assert!(label(&report).contains(&format!("checked by `{tool}`")), "{}", label(&report));
+        let report = house.climb(&propose(bad)).await;
+        let (rung, failure) = report.failure().expect("an error");
+        assert_eq!(rung, Rung::Compiles, "{failure}");
+        assert!(failure.message.contains(said), "{failure}");
+        assert!(failure.message.contains(file), "{failure}");
     }
-    let nothing = hearth::config::Toolchains::default();
+    let good = house.proposal("a.js", "function f() { return 1; }", "function f() {}");
+    let nothing = Toolchains::default();
     let checker = hearth::check::Checker::new(house.cache.clone(), nothing, limits());
     let report = checker.climb(&good, all_rights(), &|_| {}).await;
     assert_eq!(report.skipped(Rung::Compiles), Some(&Skip::NoTool("node")));

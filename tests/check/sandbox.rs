@@ -111,3 +111,36 @@ async fn without_anything() {
         "what ran could use the network, write outside of its copy, read the home folder"
     );
 }
+
+/// Cancels while a build script waits for ever, and nothing is left of cargo, of the script or of what
+/// the script has started.
+#[cfg(target_os = "linux")]
+async fn cancel(toolchains: Toolchains) {
+    let script = "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    std::process::Command::new(\"sh\").args([\"-c\", \"sleep 1000; true\", &out, \"grandchild\"]).status().unwrap();\n}\n";
+    let files = [
+        ("Cargo.toml", MANIFEST),
+        ("build.rs", script),
+        ("src/lib.rs", "pub fn one() -> u8 {\n    1\n}\n"),
+    ];
+    let house = House::by(&files, limits(), toolchains);
+    let proposal = house.proposal("src/lib.rs", "1", "2");
+    let proposal = hearth::check::Proposal { keeps: Keeps::Nothing, ..proposal };
+    tokio::select! {
+        report = house.checker.climb(&proposal, all_rights(), &|_| {}) => {
+            panic!("it cannot end: {report:?}");
+        }
+        () = house.runs("grandchild") => {}
+    }
+    house.nothing_runs().await;
+    house.untouched();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn cancelling_leaves_no_process() {
+    cancel(Toolchains::of_environment()).await;
+    for hidden in [&["bwrap"][..], &["bwrap", "unshare"]] {
+        let (toolchains, _links) = without(hidden);
+        cancel(toolchains).await;
+    }
+}

@@ -290,11 +290,17 @@ impl Client {
         );
     }
 
-    /// Types `text` at a position and returns the position behind it. Knows no line breaks.
+    /// Types `text` at a position and returns the position behind it.
     pub fn type_at(&mut self, uri: &str, at: Position, text: &str) -> Position {
         let (line, character) = (at.line, at.character);
         self.change(uri, (line, character), (line, character), text);
-        Position { line, character: character + self.units(text) }
+        match text.rsplit_once('\n') {
+            None => Position { line, character: character + self.units(text) },
+            Some((above, last)) => {
+                let breaks = u32::try_from(above.matches('\n').count()).expect("few lines") + 1;
+                Position { line: line + breaks, character: self.units(last) }
+            }
+        }
     }
 
     /// Sends changes as they are.

@@ -6,11 +6,7 @@
 ---
 --- ```lua
 --- require('hearth').setup()  -- ghost text; below Neovim 0.12, the popup
---- vim.keymap.set('i', '<Tab>', function()
----   if not require('hearth').accept() then
----     return '<Tab>'
----   end
---- end, { expr = true, desc = 'Accept the suggestion' })
+--- vim.keymap.set('i', '<Tab>', require('hearth').tab, { expr = true })
 --- ```
 ---
 --- or, without the rest of the plugin, `vim.lsp.enable('hearth')` and `vim.lsp.inline_completion.enable()`.

@@ -225,6 +225,16 @@ function M.accept()
   return left() ~= nil and accept_part(function(text) return text end)
 end
 
+--- What Tab is to do, for a mapping with `expr = true`: to the next place of a snippet, as Neovim's own
+--- mapping does; else accept what is shown; else a tab.
+---@return string
+function M.tab()
+  if vim.snippet.active({ direction = 1 }) then
+    return '<Cmd>lua vim.snippet.jump(1)<CR>'
+  end
+  return M.accept() and '' or '<Tab>'
+end
+
 --- Accepts the next word of what is shown; false where nothing is.
 ---@return boolean
 function M.accept_word()

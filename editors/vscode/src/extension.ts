@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import { Server } from './server';
 import { Settings } from './settings';
 import { StatusItem } from './status';
+import { askInstruction, place } from './work';
 
 let server: Server | undefined;
 
@@ -16,10 +17,21 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const running = new Server(context, settings, status, log);
   server = running;
 
+  const at = (run: (it: NonNullable<ReturnType<typeof place>>) => unknown) => {
+    const it = place();
+    return it && run(it);
+  };
   const commands: Record<string, () => unknown> = {
     'hearth.showStatus': () => status.openMenu(),
     'hearth.pauseSuggestions': () => running.run('hearth.pause'),
     'hearth.resumeSuggestions': () => running.run('hearth.resume'),
+    'hearth.rewriteSelection': () =>
+      at(async (it) => {
+        const instruction = await askInstruction();
+        return instruction && running.run('hearth.refactor', { ...it, action: 'rewrite', instruction });
+      }),
+    'hearth.writeTests': () => at((it) => running.run('hearth.test', it)),
+    'hearth.explainSelection': () => at((it) => running.run('hearth.explain', it)),
     'hearth.acceptNextWord': () => vscode.commands.executeCommand('editor.action.inlineSuggest.acceptNextWord'),
     'hearth.acceptNextLine': () => vscode.commands.executeCommand('editor.action.inlineSuggest.acceptNextLine'),
     'hearth.restartServer': () => running.restart(),

@@ -11,11 +11,13 @@ import {
   LanguageClient,
   RevealOutputChannelOn,
   type CloseHandlerResult,
+  type LSPAny,
   type LanguageClientOptions,
 } from 'vscode-languageclient/node';
 import { find } from './program';
 import type { Settings } from './settings';
 import type { ServerStatus, StatusItem } from './status';
+import { withInstruction } from './work';
 
 /** A server that ends more often than this, within this time, stays down until the user starts it. */
 const STARTS = 4;
@@ -59,9 +61,14 @@ export class Server {
     });
   }
 
-  /** Runs a command of the server's that takes nothing. */
-  async run(command: string): Promise<void> {
-    await this.client?.sendRequest(ExecuteCommandRequest.type, { command });
+  /** Runs a command of the server's. */
+  async run(command: string, ...args: LSPAny[]): Promise<void> {
+    await this.client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: args });
+  }
+
+  /** The user has come to trust the workspace. */
+  async trusted(): Promise<void> {
+    await this.client?.sendNotification('hearth/didChangeTrust', { trusted: true });
   }
 
   /** Tells the server that the user has come to trust the workspace. */
@@ -89,6 +96,14 @@ export class Server {
     };
     const closed = () => (client === this.client ? this.closed() : { action: CloseAction.DoNotRestart, handled: true });
     const client: LanguageClient = new QuietClient('hearth', 'Hearth', run, this.options(closed));
+    client.registerFeature({
+      fillClientCapabilities: (capabilities) => {
+        capabilities.experimental = { ...capabilities.experimental, hearthAsksInstruction: true };
+      },
+      initialize: () => {},
+      getState: () => ({ kind: 'static' }),
+      clear: () => {},
+    });
     client.onNotification('hearth/status', (status: ServerStatus) => this.status.told(status));
     this.client = client;
     await client.start();
@@ -124,6 +139,11 @@ export class Server {
         workspace: {
           configuration: ({ items }) =>
             items.map((item) => (item.section === 'hearth' ? this.settings.workspace() : null)),
+        },
+        // Code actions and lenses run their commands through here.
+        executeCommand: async (command, args, next) => {
+          const complete = await withInstruction(command, args);
+          return complete && next(command, complete);
         },
         provideInlineCompletionItems: async (document, position, context, token, next) => {
           const asked = performance.now();

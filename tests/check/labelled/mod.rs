@@ -4,9 +4,10 @@
 //! `sources/` has the functions as their crates have them, with tests beside them; `licenses/` the
 //! terms of those crates, whose names and versions the sources name.
 //!
-//! `cargo test --test check -- --ignored --nocapture labelled` puts all answers to the checks and
-//! prints what became of each.
+//! `cargo test --test check -- --ignored --nocapture labelled::all` puts all answers to the checks and
+//! prints what became of each; `labelled::live` puts the tasks to a model.
 
+mod live;
 mod set;
 
 use std::{fs, time::Duration};

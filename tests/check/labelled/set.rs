@@ -22,6 +22,8 @@ pub(crate) struct Task {
     /// `name` or `Type::name`.
     pub(crate) function: String,
     pub(crate) kind: Kind,
+    /// What a model is asked to do.
+    pub(crate) ask: String,
     pub(crate) answers: Vec<Answer>,
 }
 
@@ -70,11 +72,18 @@ fn read(text: &str, stem: &str) -> Vec<Task> {
         } else if let Some(function) = line.strip_prefix("# ") {
             let (module, function) = function.split_once(": ").unwrap_or((stem, function));
             let (module, function) = (module.to_owned(), function.to_owned());
-            tasks.push(Task { module, function, kind: Kind::Refactor, answers: Vec::new() });
-        } else if line.starts_with("test: ") {
-            tasks.last_mut().expect("a function").kind = Kind::Test;
+            let (kind, ask, answers) = (Kind::Refactor, String::new(), Vec::new());
+            tasks.push(Task { module, function, kind, ask, answers });
+        } else if let Some((kind, ask)) = line.split_once(": ") {
+            let task = tasks.last_mut().expect("a function");
+            task.kind = match kind {
+                "refactor" => Kind::Refactor,
+                "test" => Kind::Test,
+                _ => panic!("{line}"),
+            };
+            ask.clone_into(&mut task.ask);
         } else {
-            assert!(line.is_empty() || line.starts_with("refactor: "), "{line}");
+            assert!(line.is_empty(), "{line}");
         }
     }
     tasks

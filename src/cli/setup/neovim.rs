@@ -1,0 +1,59 @@
+//! Neovim: the plugin as a package, and a file of its own that starts it.
+
+use std::path::Path;
+
+use super::{Plan, Target};
+
+macro_rules! plugin {
+    ($($file:literal),+ $(,)?) => {
+        [$(($file, include_str!(concat!("../../../editors/neovim/", $file)))),+]
+    };
+}
+
+/// The plugin's files, by their paths in it.
+const PLUGIN: [(&str, &str); 5] = plugin![
+    "doc/hearth.txt",
+    "lsp/hearth.lua",
+    "lua/hearth.lua",
+    "lua/hearth/health.lua",
+    "plugin/hearth.lua",
+];
+
+pub(super) fn plan(config: &Path, data: &Path, program: &str) -> Plan {
+    let shown = start(program);
+    let package = data.join("nvim/site/pack/hearth/start/hearth");
+    let whole = |path, text: String| Target { path, merge: Box::new(move |_| Ok(text.clone())) };
+    let plugin = PLUGIN.iter().map(|(file, text)| whole(package.join(file), (*text).to_owned()));
+    let start = whole(config.join("nvim/plugin/hearth.lua"), shown.clone());
+    Plan {
+        shown,
+        files: plugin.chain([start]).collect(),
+        next:
+            "Left to you: `:helptags ALL` in Neovim, once; then `:checkhealth hearth` says how it \
+               is, and `:help hearth` the rest."
+                .to_owned(),
+    }
+}
+
+/// What Neovim reads when it starts.
+fn start(program: &str) -> String {
+    let command = if program == "hearth" {
+        String::new()
+    } else {
+        let quoted = program.replace('\\', "\\\\").replace('\'', "\\'");
+        format!("vim.lsp.config('hearth', {{ cmd = {{ '{quoted}', 'serve', '--stdio' }} }})\n")
+    };
+    format!(
+        "-- Hearth completes code with a model on your own machine (:help hearth).\n\
+         {command}\
+         require('hearth').setup()\n\
+         \n\
+         -- Tab accepts, unless it is yours already.\n\
+         local tab = vim.fn.maparg('<Tab>', 'i', false, true)\n\
+         if vim.tbl_isempty(tab) or vim.startswith(tab.desc or '', 'vim.snippet') then\n\
+         \x20 vim.keymap.set('i', '<Tab>', require('hearth').tab, {{ expr = true, desc = 'Accept the suggestion' }})\n\
+         end\n\
+         vim.keymap.set('i', '<M-Right>', '<Plug>(hearth-accept-word)')\n\
+         vim.keymap.set('i', '<M-End>', '<Plug>(hearth-accept-line)')\n"
+    )
+}

@@ -1,0 +1,120 @@
+//! What was generated before and may be of use again: served from memory when the text comes back to
+//! where it fits. In memory only, and bounded.
+
+use std::collections::VecDeque;
+
+use ropey::Rope;
+
+/// Results that are kept of one document.
+const ROOM: usize = 24;
+
+/// How much of the text in front of a result must be the same, in bytes: what a prompt shows of it.
+const BEFORE: usize = 9_000;
+
+/// And how much of the text behind it.
+const AFTER: usize = 750;
+
+/// A result, and the text it was generated for.
+#[derive(Debug, Clone)]
+pub(super) struct Shelved {
+    /// The whole document when it was asked for; shares its memory with every other version.
+    pub(super) text: Rope,
+    /// Where it was asked for, in bytes of that text.
+    pub(super) origin: usize,
+    /// What else the model saw: results drawn from other definitions are different results.
+    pub(super) context: u64,
+    pub(super) produced: String,
+    /// How much of it was shown.
+    pub(super) shown: usize,
+}
+
+/// The last results of one document, the newest first.
+#[derive(Debug, Default)]
+pub(super) struct Shelf(VecDeque<Shelved>);
+
+impl Shelf {
+    pub(super) fn put(&mut self, result: Shelved) {
+        self.0.retain(|old| !(old.origin == result.origin && old.produced == result.produced));
+        self.0.push_front(result);
+        self.0.truncate(ROOM);
+    }
+
+    /// A result that goes on at `offset` of `text`, and how much of it stands in front of it already.
+    pub(super) fn find(
+        &self,
+        text: &Rope,
+        offset: usize,
+        context: u64,
+    ) -> Option<(Shelved, usize)> {
+        let line_idx = text.byte_to_line(offset);
+        // What stands in front of the cursor of a result: at most the lines that one has.
+        let near = text.line_to_byte(line_idx.saturating_sub(30));
+        let before = text.get_byte_slice(near..offset)?.to_string();
+        self.0.iter().filter(|result| result.context == context).find_map(|result| {
+            let fits = |typed: &usize| {
+                result.produced.is_char_boundary(*typed)
+                    && before.ends_with(&result.produced[..*typed])
+                    && same(result, text, offset - typed, offset)
+            };
+            // The longest first: a result that repeats itself has come that far.
+            let typed = (0..result.produced.len().min(before.len() + 1)).rev().find(fits)?;
+            Some((result.clone(), typed))
+        })
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Whether the text around `result`'s place was what it is now in front of `start` and behind `end`.
+fn same(result: &Shelved, text: &Rope, start: usize, end: usize) -> bool {
+    let before = |text: &Rope, at: usize| {
+        let from = text.char_to_byte(text.byte_to_char(at.saturating_sub(BEFORE)));
+        text.byte_slice(from..at).to_string()
+    };
+    let after = |text: &Rope, at: usize| {
+        let to = text.char_to_byte(text.byte_to_char((at + AFTER).min(text.len_bytes())));
+        text.byte_slice(at..to).to_string()
+    };
+    after(&result.text, result.origin) == after(text, end)
+        && before(&result.text, result.origin) == before(text, start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The result `foo(1);` at `$0` of the first text; how much of it is there at `$0` of the second.
+    #[track_caller]
+    fn check(then: &str, now: &str, typed: Option<usize>) {
+        let split = |fixture: &str| {
+            let at = fixture.find("$0").expect("a cursor");
+            (Rope::from_str(&fixture.replace("$0", "")), at)
+        };
+        let mut shelf = Shelf::default();
+        let (text, origin) = split(then);
+        shelf.put(Shelved { text, origin, context: 7, produced: "foo(1);".to_owned(), shown: 7 });
+        let (text, offset) = split(now);
+        assert_eq!(shelf.find(&text, offset, 7).map(|(_, typed)| typed), typed, "{now}");
+        assert!(shelf.find(&text, offset, 8).is_none(), "of another context");
+    }
+
+    #[test]
+    fn a_result_is_found_where_it_goes_on() {
+        let then = "fn a() {\n    $0\n}\n";
+        check(then, then, Some(0));
+        check(then, "fn a() {\n    fo$0\n}\n", Some(2));
+        check(then, "fn a() {\n    foo(1)$0\n}\n", Some(6));
+    }
+
+    #[test]
+    fn and_nowhere_else() {
+        let then = "fn a() {\n    $0\n}\n";
+        check(then, "fn a() {\n    foo(1);$0\n}\n", None);
+        check(then, "fn a() {\n    fx$0\n}\n", None);
+        check(then, "fn b() {\n    fo$0\n}\n", None);
+        check(then, "fn a() {\n    fo$0x\n}\n", None);
+        check(then, "fn a() {\n    fo$0\n    x\n}\n", None);
+    }
+}

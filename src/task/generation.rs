@@ -1,0 +1,417 @@
+//! One generation on its way: asks a model for what follows a place, and hands over what it says.
+//!
+//! It runs in a turn of the model's queue. It goes on behind what is shown, up to the output that was
+//! asked for, and when all of that has been shown it asks for what follows, in advance. It decides
+//! nothing of what is shown, and what nobody waits for fails without a word.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use ropey::Rope;
+
+use super::{
+    Desk, Report,
+    complete::{Audience, judge},
+    queue::{Rank, Turn},
+    speed::Run,
+};
+use crate::{
+    config::{ProviderSetting, Settings},
+    context::{layout::Order, prompt, window::View},
+    model::{
+        self, Budget, Event, Events, Job, Kind, ModelError, Prompt, Stop, Usage,
+        fim::{self, Mode},
+    },
+    route::Serving,
+    session::{
+        Snapshot,
+        owner::{End, Sink},
+    },
+    syntax::Extent,
+};
+
+/// Tokens to ask for where a line is wanted: 95 % of the lines people complete have at most 73
+/// characters (Copilot's published figure), which is half of this; the rest is for the line after it.
+const LINE_TOKENS: usize = 48;
+
+/// Tokens that a block may take: 24 lines of 10 tokens.
+const BLOCK_TOKENS: usize = 240;
+
+/// A generation on its way.
+pub(super) struct Generation {
+    pub(super) desk: Arc<Desk>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) serving: Serving,
+    pub(super) snapshot: Snapshot,
+    pub(super) offset: usize,
+    pub(super) extent: Extent,
+    pub(super) audience: Audience,
+    pub(super) temperature: f32,
+    /// Bytes of what was produced that stand in the snapshot already.
+    pub(super) accepted: usize,
+}
+
+/// What a model said in one go.
+struct Piece {
+    end: End,
+    /// Whether there was anything but space in it.
+    blank: bool,
+    confidence: Option<f32>,
+}
+
+/// What came of a stream.
+struct Said {
+    first_text: Option<Duration>,
+    blank: bool,
+    /// The server's last word; `None` when the stream was stopped before.
+    usage: Option<Usage>,
+}
+
+impl Generation {
+    /// Runs until there is no use for more.
+    pub(super) async fn run(mut self, sink: Sink) {
+        let (queue, slots) = (self.desk.queue(&self.serving), self.serving.slots.unwrap_or(1));
+        let turn = queue.enter(Rank::Foreground, slots).await;
+        let end = match self.piece(&turn, &sink).await {
+            Ok(piece) => self.withheld(&piece).map_or(piece.end, |reason| End::Nothing { reason }),
+            Err(refusal) => refusal.end(&self.desk),
+        };
+        drop(turn);
+        let mut ended = end == End::Complete;
+        sink.end(end);
+        while self.audience.is_unasked()
+            && let Some(produced) = sink.exhausted().await
+        {
+            let Some(bridge) = self.accept(&produced, ended) else { return };
+            let Some(turn) = queue.try_enter(Rank::Ahead, slots) else { return };
+            sink.go_on(&bridge);
+            let Ok(piece) = self.piece(&turn, &sink).await else { return sink.end(End::Cut) };
+            if piece.blank || self.withheld(&piece).is_some() {
+                sink.take_back(self.accepted);
+                return sink.end(End::Complete);
+            }
+            ended = piece.end == End::Complete;
+            sink.end(piece.end);
+        }
+    }
+
+    /// Moves on to the text as it is once all of `produced` is accepted, and a line break behind it
+    /// if the model had `ended` there, which is returned. `None` when nothing follows.
+    fn accept(&mut self, produced: &str, ended: bool) -> Option<String> {
+        let behind = self.snapshot.text.get_byte_slice(self.offset..)?;
+        let bridge = if ended && !produced.ends_with('\n') {
+            // What stands right of the cursor is what follows.
+            if behind.chars().take_while(|char| *char != '\n').any(|char| !char.is_whitespace()) {
+                return None;
+            }
+            if ends_in_crlf(&self.snapshot.text, self.offset) { "\r\n" } else { "\n" }
+        } else {
+            ""
+        };
+        let new = produced.get(self.accepted..)?.to_owned() + bridge;
+        self.snapshot = self.snapshot.supposing(self.offset, &new)?;
+        self.offset += new.len();
+        self.accepted += new.len();
+        self.extent = extent(&self.serving, &self.snapshot.text, self.offset);
+        Some(bridge.to_owned())
+    }
+
+    /// Waits for a model's word and follows it to its end, or until somebody more urgent needs the
+    /// turn. Dropped, it stops the model.
+    async fn piece(&self, turn: &Turn, sink: &Sink) -> Result<Piece, Refusal> {
+        let asked = async {
+            let began = Instant::now();
+            let (prompt, mode, mut events) = self.ask().await?;
+            let result = self.follow(&mut events, began, turn, sink).await;
+            let ended = matches!(&result, Ok(said) if said.usage.is_some());
+            self.desk.clear_up(self.serving.clone(), Arc::clone(&prompt), ended.then_some(events));
+            let said = result?;
+            Ok(self.take_note(&prompt, mode, &said, began))
+        };
+        tokio::select! {
+            piece = asked => piece,
+            () = turn.called_back() => {
+                Ok(Piece { end: End::Cut, blank: false, confidence: None })
+            }
+        }
+    }
+
+    /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
+    pub(super) async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
+        let (mode, order) = (fim::choose(&self.serving.model), Order::of(&self.serving.model));
+        let ceiling = self.settings.max_local_context_tokens.size();
+        let num_ctx = self.serving.num_ctx(ceiling);
+        let speed = self.desk.speed(&self.serving);
+        let target = Duration::from_millis(self.settings.ttft_target_ms.get());
+        let ceiling = speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling));
+        let wanted = if self.extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS };
+        let mut context = match self.serving.provider.kind() {
+            // Loaded with what each request asks for.
+            Kind::Ollama => Some(num_ctx),
+            Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => self.serving.model.context,
+        };
+        loop {
+            let output = speed.output_tokens(wanted);
+            let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
+            let view = View {
+                text: &self.snapshot.text,
+                tree: self.snapshot.tree.as_ref(),
+                language: self.snapshot.language,
+                path: &self.snapshot.relative_path,
+                offset: self.offset,
+                hold: &self.snapshot.hold,
+            };
+            let prompt = prompt::build(&view, mode, order, &budget).ok_or_else(|| {
+                Refusal::NoRoom(context.map_or(ceiling, |context| context.min(ceiling)))
+            })?;
+            let prompt = Arc::new(prompt);
+            let job = Job {
+                model: self.serving.model.name.clone(),
+                prompt: Arc::clone(&prompt),
+                temperature: self.temperature,
+                stop: self.stops(mode),
+                num_ctx,
+                keep_alive: self.settings.keep_alive.as_str().to_owned(),
+                slot: None,
+            };
+            match self.serving.provider.generate(job).await {
+                Ok(events) => return Ok((prompt, mode, events)),
+                Err(ModelError::TooLong { context: Some(real), .. })
+                    if context.is_none_or(|context| real < context) =>
+                {
+                    context = Some(real);
+                }
+                Err(error) => return Err(Refusal::Model(error)),
+            }
+        }
+    }
+
+    /// At most four. Where nobody wants more than a line, a line break ends it.
+    fn stops(&self, mode: Mode) -> Vec<String> {
+        let family = match mode {
+            Mode::Fim(tokens) => tokens.stop,
+            Mode::Prefix | Mode::Hole => &[],
+        };
+        // The model in this process says one line at a time: it is small, and gets worse with each
+        // token.
+        let small = self.serving.model.card.is_some();
+        let line = match (self.extent, mode) {
+            (Extent::Line { begun }, Mode::Fim(_) | Mode::Prefix) => {
+                small || (begun && !self.audience.is_unasked())
+            }
+            _ => false,
+        };
+        let mut stops: Vec<String> = line.then(|| "\n".to_owned()).into_iter().collect();
+        stops.extend(family.iter().take(4 - stops.len()).map(|stop| (*stop).to_owned()));
+        stops
+    }
+
+    /// Hands over what comes, in the file's line breaks, until the model ends or what is typed
+    /// disagrees. Dropping the stream stops the model; with the server's last word, which is the
+    /// usage, it has stopped by itself.
+    async fn follow(
+        &self,
+        events: &mut Events,
+        began: Instant,
+        turn: &Turn,
+        sink: &Sink,
+    ) -> Result<Said, ModelError> {
+        let mut manner = Manner::at(&self.snapshot.text, self.offset);
+        let mut said = Said { first_text: None, blank: true, usage: None };
+        let mut wanted = String::new();
+        loop {
+            match events.next().await.transpose()? {
+                Some(Event::Text(text)) => {
+                    said.first_text.get_or_insert_with(|| began.elapsed());
+                    let text = manner.of_the_file(&text);
+                    said.blank &= text.trim().is_empty();
+                    if sink.push(&text).is_break() {
+                        return Ok(said);
+                    }
+                    if !self.audience.is_unasked() {
+                        wanted.push_str(&text);
+                        if judge(self.extent, &wanted, None).is_some() {
+                            return Ok(said);
+                        }
+                    }
+                    turn.rank(if sink.is_awaited() { Rank::Foreground } else { Rank::Ahead });
+                }
+                Some(Event::Done(usage)) => {
+                    said.usage = Some(usage);
+                    return Ok(said);
+                }
+                None => return Ok(said),
+            }
+        }
+    }
+
+    /// Learns from a piece that has come, and reports it.
+    fn take_note(&self, prompt: &Arc<Prompt>, mode: Mode, said: &Said, began: Instant) -> Piece {
+        let total = began.elapsed();
+        let usage = said.usage;
+        if let (Some(usage), Some(first_text)) = (usage, said.first_text) {
+            self.desk.learn(
+                &self.serving,
+                &Run {
+                    first_text,
+                    decoding: total.saturating_sub(first_text),
+                    prompt_tokens: usage.prompt_tokens,
+                    cached_tokens: usage.cached_tokens,
+                    output_tokens: usage.output_tokens,
+                },
+            );
+        }
+        if let Some(usage) = usage {
+            if let Some(reported) = usage.prompt_tokens {
+                self.desk.counter(&self.serving).calibrate(prompt, reported);
+            }
+            if let Some(cut) = model::budget::truncated(prompt, &usage, self.serving.model.context)
+            {
+                self.desk.warn_once(&self.serving, &cut);
+            }
+        }
+        let complete = usage.is_some_and(|usage| usage.stop == Stop::Complete);
+        let end = if complete || said.blank { End::Complete } else { End::Cut };
+        let confidence = usage.and_then(|usage| usage.confidence);
+        let piece = Piece { end, blank: said.blank, confidence };
+        self.desk.report(Report {
+            serving: self.serving.clone(),
+            mode,
+            prompt: Arc::clone(prompt),
+            usage,
+            withheld: self.doubts(piece.confidence),
+            first_text: said.first_text,
+            total,
+        });
+        piece
+    }
+
+    /// Why a piece is not shown to somebody who did not ask for it, if that is so.
+    fn withheld(&self, piece: &Piece) -> Option<String> {
+        self.doubts(piece.confidence).filter(|_| self.audience.is_unasked())
+    }
+
+    fn doubts(&self, confidence: Option<f32>) -> Option<String> {
+        unasked(&self.serving, &self.settings).or_else(|| unsure(&self.serving, confidence))
+    }
+}
+
+/// Brings what a model writes into the manner of the file: its line breaks, and no space that stands
+/// in front of the cursor already. What is typed later is compared with it byte for byte.
+struct Manner {
+    crlf: bool,
+    /// What stands on the line in front of the cursor.
+    begun: String,
+    /// Space at the very start, until something else comes; `None` from then on.
+    leading: Option<String>,
+}
+
+impl Manner {
+    fn at(text: &Rope, offset: usize) -> Self {
+        let line = text.line_to_byte(text.byte_to_line(offset));
+        let begun = text.get_byte_slice(line..offset).map(|slice| slice.to_string());
+        Self {
+            crlf: ends_in_crlf(text, offset),
+            begun: begun.unwrap_or_default(),
+            leading: Some(String::new()),
+        }
+    }
+
+    fn of_the_file(&mut self, text: &str) -> String {
+        let mut text = text.replace('\r', "");
+        if let Some(leading) = self.leading.take() {
+            text.insert_str(0, &leading);
+            let bare = text.trim_start_matches([' ', '\t']);
+            if bare.is_empty() {
+                self.leading = Some(text);
+                return String::new();
+            }
+            let twice = if self.begun.trim().is_empty() {
+                text.strip_prefix(self.begun.as_str())
+            } else {
+                self.begun.ends_with([' ', '\t']).then_some(bare)
+            };
+            text = twice.map(str::to_owned).unwrap_or(text);
+        }
+        if self.crlf { text.replace('\n', "\r\n") } else { text }
+    }
+}
+
+/// Whether the line at byte `offset`, or the one before it, ends with `\r\n`.
+fn ends_in_crlf(text: &Rope, offset: usize) -> bool {
+    let line_idx = text.byte_to_line(offset);
+    let lines = line_idx.saturating_sub(1)..=line_idx;
+    lines.into_iter().any(|line_idx| text.line(line_idx).to_string().ends_with("\r\n"))
+}
+
+/// How much to suggest. The model in this process says one line at a time: it is small, and gets worse
+/// with each token.
+pub(super) fn extent(serving: &Serving, text: &Rope, offset: usize) -> Extent {
+    if serving.model.card.is_some() {
+        Extent::within_line(text, offset)
+    } else {
+        Extent::at(text, offset)
+    }
+}
+
+/// Why nothing of this model is shown unasked, if that is so.
+pub fn unasked(serving: &Serving, settings: &Settings) -> Option<String> {
+    let card = serving.model.card?;
+    let wanted = card.ghost_text
+        || card.chosen
+        || settings.provider.set() == Some(&ProviderSetting::BuiltIn);
+    (!wanted).then(|| {
+        format!(
+            "{} is not shown as ghost text: by its card it is not good enough. `hearth complete` asks \
+             it, and local.provider = \"built-in\" shows what it is sure of; a model server with a \
+             code model is used as soon as it runs",
+            serving.model.name
+        )
+    })
+}
+
+/// Why a completion is not shown unasked, if the model is not sure enough of it.
+fn unsure(serving: &Serving, confidence: Option<f32>) -> Option<String> {
+    let (card, confidence) = (serving.model.card?, confidence.unwrap_or_default());
+    (confidence < card.show_above).then(|| {
+        format!(
+            "the model was not sure enough: {confidence:.2}, and what it says is shown from {:.2}",
+            card.show_above
+        )
+    })
+}
+
+/// Why a model was not asked, or did not answer.
+pub(super) enum Refusal {
+    Model(ModelError),
+    /// Not even the cursor's line fits into this many tokens.
+    NoRoom(usize),
+}
+
+impl From<ModelError> for Refusal {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl Refusal {
+    /// What is left to say. A server that failed is looked at.
+    fn end(&self, desk: &Desk) -> End {
+        let reason = match self {
+            Self::Model(error) => {
+                tracing::warn!("{error}");
+                desk.router().nudge();
+                error.to_string()
+            }
+            Self::NoRoom(ceiling) => {
+                format!(
+                    "the cursor's line alone is larger than the {ceiling} tokens of the context"
+                )
+            }
+        };
+        End::Nothing { reason }
+    }
+}

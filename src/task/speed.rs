@@ -1,0 +1,173 @@
+//! How fast a model is on this machine, measured as it works, and what follows from that: how much it
+//! may be shown and asked for, and how long to wait for the next key before it is asked at all.
+
+use std::time::Duration;
+
+/// No prompt is made smaller than this for speed's sake, in tokens: the lines around the cursor.
+const LEAST_PROMPT: usize = 512;
+
+/// Nor an answer than this: most lines.
+const LEAST_OUTPUT: usize = 24;
+
+/// What is generated for one request takes no longer than this.
+const OUTPUT_TIME: Duration = Duration::from_secs(2);
+
+/// An evaluation of fewer tokens says more of the way to the server than of its speed.
+const TELLING: usize = 64;
+
+/// The longest wait for another key.
+const LONGEST_WAIT: Duration = Duration::from_millis(300);
+
+/// Before anything was measured.
+const USUAL_WAIT: Duration = Duration::from_millis(30);
+
+/// Moving averages of what a model did.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Speed {
+    /// From the request to the first text, in seconds.
+    first_text: Option<f64>,
+    /// Tokens of prompt evaluated in a second.
+    prefill: Option<f64>,
+    /// Which share of a prompt had to be evaluated, the rest being in the server's cache.
+    evaluated: Option<f64>,
+    /// Tokens generated in a second.
+    decode: Option<f64>,
+}
+
+/// One generation, as far as it is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Run {
+    pub first_text: Duration,
+    /// From the first text to the last.
+    pub decoding: Duration,
+    pub prompt_tokens: Option<usize>,
+    pub cached_tokens: Option<usize>,
+    pub output_tokens: Option<usize>,
+}
+
+impl Speed {
+    /// Learns from a generation.
+    pub fn learn(&mut self, run: &Run) {
+        let first_text = run.first_text.as_secs_f64();
+        average(&mut self.first_text, first_text);
+        if let (Some(prompt), Some(cached)) = (run.prompt_tokens, run.cached_tokens) {
+            let evaluated = prompt.saturating_sub(cached);
+            average(&mut self.evaluated, evaluated as f64 / prompt.max(1) as f64);
+            if evaluated >= TELLING {
+                average(&mut self.prefill, evaluated as f64 / first_text.max(1e-4));
+            }
+        }
+        if let Some(output) = run.output_tokens.filter(|output| *output > 8) {
+            average(&mut self.decode, (output - 1) as f64 / run.decoding.as_secs_f64().max(1e-4));
+        }
+    }
+
+    /// Tokens that a prompt may have for its first text to come within `target`; `None` while nothing
+    /// is known. In steps of a half octave, so that the prompt's start stays put while one types.
+    pub fn prompt_tokens(&self, target: Duration) -> Option<usize> {
+        let evaluated = self.prefill? * target.as_secs_f64();
+        let tokens = evaluated / self.evaluated.unwrap_or(1.0).clamp(0.05, 1.0);
+        let steps = (tokens / LEAST_PROMPT as f64).log2().max(0.0) * 2.0;
+        Some(whole(LEAST_PROMPT as f64 * (steps.floor() / 2.0).exp2()))
+    }
+
+    /// Tokens to ask for where `wanted` would be right on a fast machine.
+    pub fn output_tokens(&self, wanted: usize) -> usize {
+        let most = self.decode.map_or(wanted, |rate| whole(rate * OUTPUT_TIME.as_secs_f64()));
+        wanted.min(most.max(LEAST_OUTPUT))
+    }
+
+    /// How long to wait for another key before the model is asked: as long as its answer would take,
+    /// for an answer that takes longer than the next key comes to nothing, but no longer than it takes
+    /// to see that no key follows. `rhythm` is the time between two keys; the editor has waited for
+    /// `waited` before it asked.
+    pub fn debounce(&self, rhythm: Option<Duration>, waited: Duration) -> Duration {
+        let wait = match (self.first_text, rhythm) {
+            (None, _) => USUAL_WAIT,
+            (Some(first_text), rhythm) => {
+                let paused = rhythm.map_or(LONGEST_WAIT, |rhythm| rhythm.mul_f64(1.2));
+                Duration::from_secs_f64(first_text).min(paused)
+            }
+        };
+        wait.min(LONGEST_WAIT).saturating_sub(waited)
+    }
+
+    /// For the status: tokens a second, evaluated and generated.
+    pub fn rates(&self) -> (Option<usize>, Option<usize>) {
+        (self.prefill.map(whole), self.decode.map(whole))
+    }
+}
+
+/// A third of the news: a few runs show a change, one slip does not.
+fn average(mean: &mut Option<f64>, news: f64) {
+    *mean = Some(mean.map_or(news, |mean| (mean * 2.0 + news) / 3.0));
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tokens: neither negative nor too many"
+)]
+fn whole(tokens: f64) -> usize {
+    tokens as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn after(run: Run) -> Speed {
+        let mut speed = Speed::default();
+        speed.learn(&run);
+        speed
+    }
+
+    fn prompt(tokens: usize, cached: usize, first_text: Duration) -> Option<usize> {
+        let (prompt_tokens, cached_tokens) = (Some(tokens), Some(cached));
+        let run = Run { first_text, prompt_tokens, cached_tokens, ..Run::default() };
+        after(run).prompt_tokens(300 * MS)
+    }
+
+    #[test]
+    fn a_prompt_is_as_large_as_the_target_allows() {
+        assert_eq!(Speed::default().prompt_tokens(300 * MS), None);
+        assert_eq!(prompt(4_000, 0, 1_000 * MS), Some(1_024), "4,000 tokens a second: 1,200");
+        assert_eq!(prompt(4_000, 3_000, 1_000 * MS), Some(1_024), "a quarter of them each time");
+        assert_eq!(
+            prompt(4_000, 0, 10_000 * MS),
+            Some(512),
+            "the lines around the cursor at least"
+        );
+        assert_eq!(prompt(4_000, 3_990, 10 * MS), None, "a cached prompt tells nothing");
+        assert_eq!(prompt(4_000, 0, 10 * MS), Some(92_681), "400,000 a second");
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_there_is_time() {
+        let at = |tokens: usize, decoding: Duration| {
+            let run = Run { decoding, output_tokens: Some(tokens), ..Run::default() };
+            after(run).output_tokens(240)
+        };
+        assert_eq!(Speed::default().output_tokens(240), 240);
+        assert_eq!(at(41, 1_000 * MS), 80);
+        assert_eq!(at(41, 20_000 * MS), LEAST_OUTPUT);
+        assert_eq!(at(41, 100 * MS), 240);
+    }
+
+    #[test]
+    fn a_wait_is_no_longer_than_an_answer_and_no_longer_than_a_key() {
+        let wait = |first_text: u32, rhythm: Option<u32>, waited: u32| {
+            let run = Run { first_text: first_text * MS, ..Run::default() };
+            after(run).debounce(rhythm.map(|rhythm| rhythm * MS), waited * MS).as_millis()
+        };
+        assert_eq!(Speed::default().debounce(None, Duration::ZERO), USUAL_WAIT);
+        assert_eq!(wait(10, Some(120), 0), 10, "a fast model");
+        assert_eq!(wait(400, Some(100), 0), 120, "a slow one");
+        assert_eq!(wait(900, Some(800), 0), 300, "a slow one and a slow typist");
+        assert_eq!(wait(900, None, 0), 300);
+        assert_eq!(wait(400, Some(100), 40), 80, "VS Code has waited");
+        assert_eq!(wait(400, Some(100), 200), 0, "Neovim too");
+    }
+}
