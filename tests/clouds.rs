@@ -11,7 +11,7 @@ use hearth::{
     config::{Layer, Layers, Settings},
     egress::{
         Border, Consent, Content, Destination, Parcel, Permit, Piece, Role, Tool, ToolCall, Trust,
-        Turn, audit::Log,
+        Turn, audit,
     },
     model::cloud::{CloudError, Ending},
     route::{Answer, CloudLine, Clouds, Retries},
@@ -585,7 +585,7 @@ async fn a_redirect_is_not_followed() {
         expect!["this request may go to URL; ELSEWHERE is another host"]
             .assert_eq(&refused(&elsewhere.url()).await);
         assert_eq!(elsewhere.connections(), 0);
-        let log = Log::new(&world.folder.path().join("state"));
+        let log = audit::Log::new(&world.folder.path().join("state"));
         let reasons: Vec<String> =
             log.entries().unwrap().into_iter().map(|entry| entry.reason).collect();
         assert_eq!(reasons, ["once", "once", "other-host"]);
