@@ -449,8 +449,8 @@ async fn a_longer_reading_is_told() {
         }
     }
     expect![[r#"
-        {"kind":"begin","title":"Reading the workspace"}
-        {"kind":"end","message":"2000 lines in 1000 files; left out: 1 binary"}
+        {"title":"Reading the workspace","kind":"begin"}
+        {"message":"2000 lines in 1000 files; left out: 1 binary","kind":"end"}
     "#]]
     .assert_eq(&told);
     client.shutdown().await;
