@@ -68,19 +68,20 @@ async fn discovery_takes_the_server() {
     check_printed(&["status", "--json"], expect![[r#"
         {
           "choice": {
+            "provider": "llama-server",
             "endpoint": "URL",
-            "mode": "fill-in-the-middle (qwen-coder)",
             "model": {
-              "architecture": null,
-              "context": 8192,
-              "inserts": null,
-              "loaded": true,
               "name": "qwen2.5-coder-bigram",
+              "card": null,
+              "loaded": true,
+              "context": 8192,
+              "trained_context": 32768,
               "parameters": 654080,
               "relayed": false,
-              "trained_context": 32768
+              "architecture": null,
+              "inserts": null
             },
-            "provider": "llama-server",
+            "mode": "fill-in-the-middle (qwen-coder)",
             "why": "qwen2.5-coder-bigram at URL (llama-server): it is loaded and fills in the middle"
           },
           "seen": [
@@ -90,20 +91,22 @@ async fn discovery_takes_the_server() {
                 "kind": "llama-server",
                 "models": [
                   {
-                    "architecture": null,
-                    "context": 8192,
-                    "inserts": null,
-                    "loaded": true,
                     "name": "qwen2.5-coder-bigram",
+                    "card": null,
+                    "loaded": true,
+                    "context": 8192,
+                    "trained_context": 32768,
                     "parameters": 654080,
                     "relayed": false,
-                    "trained_context": 32768
+                    "architecture": null,
+                    "inserts": null
                   }
                 ],
                 "slots": 2
               }
             }
-          ]
+          ],
+          "builtIn": null
         }
     "#]]).await;
 }
@@ -115,15 +118,18 @@ async fn a_completion_on_the_command_line() {
         expect![[r#"
             {
               "completion": "left + right",
+              "reason": null,
+              "provider": "llama-server",
               "endpoint": "URL",
-              "mode": "fill-in-the-middle (qwen-coder)",
               "model": "qwen2.5-coder-bigram",
-              "outputTokens": 4,
-              "prompt": null,
+              "why": "qwen2.5-coder-bigram at URL (llama-server): it is loaded and fills in the middle",
+              "mode": "fill-in-the-middle (qwen-coder)",
               "promptTokens": 53,
               "promptTokensAreExact": true,
-              "provider": "llama-server",
-              "reason": null
+              "prompt": null,
+              "outputTokens": 4,
+              "confidence": null,
+              "withheld": null
             }
         "#]],
     )

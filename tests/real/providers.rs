@@ -86,59 +86,61 @@ async fn a_look() {
     check_look(
         Kind::LlamaServer,
         expect![[r#"
-        (
-            Some(
-                2,
-            ),
-            true,
-            ModelFacts {
-                name: "qwen2.5-coder-bigram",
-                file: Some(
-                    "qwen2.5-coder-bigram.gguf",
+            (
+                Some(
+                    2,
                 ),
-                loaded: Some(
-                    true,
-                ),
-                context: Some(
-                    8192,
-                ),
-                trained_context: Some(
-                    32768,
-                ),
-                parameters: Some(
-                    654080,
-                ),
-                quantization: None,
-                architecture: None,
-                inserts: None,
-                template: None,
-                relayed: false,
-            },
-        )
-    "#]],
+                true,
+                ModelFacts {
+                    name: "qwen2.5-coder-bigram",
+                    file: Some(
+                        "qwen2.5-coder-bigram.gguf",
+                    ),
+                    loaded: Some(
+                        true,
+                    ),
+                    context: Some(
+                        8192,
+                    ),
+                    trained_context: Some(
+                        32768,
+                    ),
+                    parameters: Some(
+                        654080,
+                    ),
+                    quantization: None,
+                    architecture: None,
+                    inserts: None,
+                    template: None,
+                    relayed: false,
+                    card: None,
+                },
+            )
+        "#]],
     )
     .await;
     check_look(
         Kind::OpenAi,
         expect![[r#"
-        (
-            None,
-            false,
-            ModelFacts {
-                name: "qwen2.5-coder-bigram",
-                file: None,
-                loaded: None,
-                context: None,
-                trained_context: None,
-                parameters: None,
-                quantization: None,
-                architecture: None,
-                inserts: None,
-                template: None,
-                relayed: false,
-            },
-        )
-    "#]],
+            (
+                None,
+                false,
+                ModelFacts {
+                    name: "qwen2.5-coder-bigram",
+                    file: None,
+                    loaded: None,
+                    context: None,
+                    trained_context: None,
+                    parameters: None,
+                    quantization: None,
+                    architecture: None,
+                    inserts: None,
+                    template: None,
+                    relayed: false,
+                    card: None,
+                },
+            )
+        "#]],
     )
     .await;
     let props = look("/props").await;
