@@ -1,0 +1,340 @@
+//! How likely each definition of the workspace is to be needed on the next line.
+//!
+//! Candidates are what the document names, what the types in play have, and what code that speaks
+//! of the same things uses. Each is described by a row of [`FEATURES`], and the chance follows from
+//! a logistic regression over them. Its weights come from `cargo bench --bench recall -- --fit`,
+//! which reads the repositories that the benchmark tunes on and no others.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    scene::{self, Role, Scene},
+    weights::WEIGHTS,
+};
+use crate::index::{Contents, FileId, Hit, Item, ItemRef, Kind, Origin, Symbol, Visibility};
+
+/// Definitions of one name that are candidates: a name with more is everybody's.
+const MAX_NAMESAKES: usize = 6;
+
+/// Members of one type that are candidates.
+const MAX_MEMBERS: usize = 400;
+
+/// Similar chunks that are asked for names.
+const MAX_HITS: usize = 30;
+
+/// Lines around the cursor whose names are searched for.
+const QUERY_LINES: u32 = 60;
+
+/// Candidates at most: what is further down never fits.
+const MAX_CANDIDATES: usize = 6_000;
+
+/// What is known of a candidate, a number each.
+pub const FEATURES: [&str; 45] = [
+    "always",
+    "named above, near",
+    "named below, near",
+    "named, by distance",
+    "named in the function",
+    "times named",
+    "imported",
+    "named",
+    "few share the name",
+    "files that use the name",
+    "used by similar code",
+    "shares words with the lines around",
+    "shares words with the function's name",
+    "is a function",
+    "is a method",
+    "is an associated function",
+    "is a field",
+    "is a variant",
+    "is a struct",
+    "is an enum",
+    "is a trait",
+    "is a type alias",
+    "is a constant",
+    "is a macro",
+    "of the receiver's type",
+    "of the expected type",
+    "of a local's type",
+    "of the type of self",
+    "of the type of a field of self",
+    "of a parameter's type",
+    "of a type named nearby",
+    "of an imported type",
+    "of a type in play",
+    "times its type is named",
+    "private",
+    "in the same folder",
+    "its module is named nearby",
+    "for tests",
+    "named, and of a type in play",
+    "not named, and of a type in play",
+    "not named, files that use the name",
+    "not named, used by similar code",
+    "not named, shares words around",
+    "uses among its type's members",
+    "of a trait's implementation",
+];
+
+/// A row of features.
+pub type Features = [f32; FEATURES.len()];
+
+/// A definition that may be needed.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    pub place: ItemRef,
+    pub features: Features,
+    /// The chance that it is needed, from 0 to 1.
+    pub chance: f32,
+}
+
+/// Candidates, and the similar code that was found on the way.
+#[derive(Debug, Default)]
+pub(super) struct Ranking {
+    pub(super) candidates: Vec<Candidate>,
+    /// Of other files, the most similar first.
+    pub(super) similar: Vec<Hit>,
+}
+
+/// Ranks what the index knows for a scene.
+pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
+    let similar = similar(contents, scene);
+    let used = used_by(contents, &similar);
+    let mut pool = Pool { contents, scene, seen: FxHashSet::default(), places: Vec::new() };
+    let mut types: Vec<_> = scene.types.keys().map(|ty| (*ty, scene.weight(*ty))).collect();
+    types.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let mut mentions: Vec<_> =
+        scene.mentions.iter().map(|(name, mention)| (mention.distance(), *name)).collect();
+    mentions.sort_unstable();
+    for (ty, weight) in &types {
+        pool.named(*ty);
+        if *weight > 0.05 {
+            pool.members(*ty);
+        }
+    }
+    for (_, name) in mentions {
+        pool.named(name);
+    }
+    let mut by_evidence: Vec<_> = used.iter().map(|(name, evidence)| (*name, *evidence)).collect();
+    by_evidence.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    for (name, _) in by_evidence {
+        pool.named(name);
+    }
+    pool.siblings();
+    let describer = Describer::new(contents, scene, &used);
+    let candidates = pool.places.iter().filter_map(|place| {
+        let features = describer.describe(contents.item(*place)?);
+        Some(Candidate { place: *place, features, chance: chance(&features) })
+    });
+    Ranking { candidates: candidates.collect(), similar }
+}
+
+fn chance(features: &Features) -> f32 {
+    let sum: f32 = features.iter().zip(WEIGHTS).map(|(value, weight)| value * weight).sum();
+    1.0 / (1.0 + (-sum).exp())
+}
+
+/// Code of other files that speaks of the same things.
+fn similar(contents: &Contents, scene: &Scene) -> Vec<Hit> {
+    let near = scene.mentions.iter().filter(|(_, mention)| mention.distance() <= QUERY_LINES);
+    let mut query: Vec<(Symbol, f32)> = near
+        .map(|(name, mention)| (*name, 1.0 / (1.0 + mention.distance() as f32 / 20.0)))
+        .collect();
+    query.sort_unstable_by_key(|(name, _)| *name);
+    // Its own chunks are the likest of all.
+    let own = scene.file.and_then(|file| contents.file(file)).map_or(0, |file| file.chunk_count());
+    let mut hits = contents.search(&query, 400 + own.min(400));
+    hits.retain(|hit| Some(hit.file) != scene.file);
+    hits
+}
+
+/// The names in similar code, from 0 to 1 by how similar the most similar of it is.
+fn used_by(contents: &Contents, similar: &[Hit]) -> FxHashMap<Symbol, f32> {
+    let mut used: FxHashMap<Symbol, f32> = FxHashMap::default();
+    let best = similar.first().map_or(1.0, |hit| hit.score.max(f32::EPSILON));
+    for (rank, hit) in similar.iter().take(MAX_HITS).enumerate() {
+        let Some(file) = contents.file(hit.file) else { continue };
+        let weight = hit.score / best / (1.0 + rank as f32 / 5.0);
+        for (name, places) in file.all_uses() {
+            let from = places.partition_point(|place| (*place as usize) < hit.range.start);
+            if places.get(from).is_some_and(|place| (*place as usize) < hit.range.end) {
+                *used.entry(name).or_default() += weight;
+            }
+        }
+    }
+    used
+}
+
+struct Pool<'a> {
+    contents: &'a Contents,
+    scene: &'a Scene,
+    seen: FxHashSet<ItemRef>,
+    places: Vec<ItemRef>,
+}
+
+impl Pool<'_> {
+    fn add(&mut self, item: Item<'_>) {
+        let place = item.place();
+        let shown = Some(place.file) == self.scene.file;
+        let is_definition = !matches!(item.kind(), Kind::Module | Kind::Impl);
+        if !shown && is_definition && self.places.len() < MAX_CANDIDATES && self.seen.insert(place) {
+            self.places.push(place);
+        }
+    }
+
+    /// What has this name, unless much has.
+    fn named(&mut self, name: Symbol) {
+        let contents = self.contents;
+        let count = contents.definitions(name).take(MAX_NAMESAKES + 1).count();
+        if count <= MAX_NAMESAKES {
+            contents.definitions(name).for_each(|item| self.add(item));
+        }
+    }
+
+    fn members(&mut self, ty: Symbol) {
+        let contents = self.contents;
+        contents.members_of(ty).take(MAX_MEMBERS).for_each(|item| self.add(item));
+    }
+
+    /// What stands in files of the same folder.
+    fn siblings(&mut self) {
+        let contents = self.contents;
+        let Some(own) = self.scene.file.and_then(|file| contents.file(file)) else { return };
+        let folder = own.path().parent();
+        let near: Vec<FileId> = contents
+            .files()
+            .filter(|(_, file)| file.path().parent() == folder)
+            .map(|(id, _)| id)
+            .collect();
+        for file in near {
+            contents.items(file).for_each(|item| self.add(item));
+        }
+    }
+}
+
+/// Describes candidates of one scene.
+struct Describer<'a> {
+    contents: &'a Contents,
+    scene: &'a Scene,
+    used: &'a FxHashMap<Symbol, f32>,
+    folder: Option<&'a std::path::Path>,
+    files: f32,
+}
+
+impl<'a> Describer<'a> {
+    fn new(contents: &'a Contents, scene: &'a Scene, used: &'a FxHashMap<Symbol, f32>) -> Self {
+        let own = scene.file.and_then(|file| contents.file(file));
+        Self {
+            contents,
+            scene,
+            used,
+            folder: own.and_then(|file| file.path().parent()),
+            files: contents.totals().files.max(1) as f32,
+        }
+    }
+
+    fn describe(&self, item: Item<'_>) -> Features {
+        let name = item.symbol();
+        let mention = self.scene.mentions.get(&name);
+        let by = |lines: Option<u32>, scale: f32| {
+            lines.map_or(0.0, |lines| 1.0 / (1.0 + lines as f32 / scale))
+        };
+        let flag = |is: bool| f32::from(u8::from(is));
+        let above = mention.and_then(|mention| mention.before);
+        let below = mention.and_then(|mention| mention.after);
+        let nearest = mention.map(scene::Mention::distance);
+        let is_named = flag(mention.is_some());
+        let not_named = 1.0 - is_named;
+        let namesakes = self.contents.definitions(name).take(MAX_NAMESAKES + 1).count();
+        let own_file_uses = |symbol| {
+            let own = self.scene.file.and_then(|file| self.contents.file(file));
+            usize::from(own.is_some_and(|file| !file.uses(symbol).is_empty()))
+        };
+        let frequency =
+            self.contents.file_frequency(name).saturating_sub(own_file_uses(name)) as f32;
+        let popular = frequency.ln_1p();
+        let evidence = self.used.get(&name).copied().unwrap_or(0.0).min(6.0) / 2.0;
+        let parts = scene::words(item.name());
+        let share = |weight: &dyn Fn(&str) -> f32| {
+            let sum: f32 = parts.iter().map(|part| weight(part)).sum();
+            sum / parts.len().max(1) as f32
+        };
+        let around = share(&|part| self.scene.words.get(part).copied().unwrap_or(0.0));
+        let function =
+            share(&|part| flag(self.scene.function_words.iter().any(|word| word == part)));
+        let owner = item.owner();
+        let ty = owner.or_else(|| item.kind().is_type().then_some(name));
+        let roles = ty.and_then(|ty| self.scene.types.get(&ty)).copied().unwrap_or_default();
+        let in_play = roles.iter().copied().fold(0.0, f32::max);
+        let ty_mention = owner.and_then(|owner| self.scene.mentions.get(&owner));
+        let has_self = item.signature().contains("self");
+        let kind = item.kind();
+        let is_method = kind == Kind::Method;
+        let module = item.file().module().rsplit(item_separator(item)).next().unwrap_or_default();
+        let module = self.contents.symbol(module).and_then(|it| self.scene.mentions.get(&it));
+        let parent = item.parent();
+        let of_trait = parent.is_some_and(|it| it.kind() == Kind::Impl && it.trait_name().is_some());
+        let role = |role: Role| roles[role as usize];
+        [
+            1.0,
+            by(above, 5.0),
+            by(below, 5.0),
+            by(nearest, 40.0),
+            flag(mention.is_some_and(|mention| mention.in_function)),
+            mention.map_or(0.0, |mention| (mention.count as f32).ln_1p()),
+            flag(mention.is_some_and(|mention| mention.imported)),
+            is_named,
+            1.0 / namesakes.max(1) as f32,
+            popular,
+            evidence,
+            around,
+            function,
+            flag(kind == Kind::Function),
+            flag(is_method && has_self),
+            flag(is_method && !has_self),
+            flag(kind == Kind::Field),
+            flag(kind == Kind::Variant),
+            flag(matches!(kind, Kind::Struct | Kind::Union | Kind::Class)),
+            flag(kind == Kind::Enum),
+            flag(matches!(kind, Kind::Trait | Kind::Interface)),
+            flag(kind == Kind::Type),
+            flag(matches!(kind, Kind::Const | Kind::Static)),
+            flag(kind == Kind::Macro),
+            role(Role::Receiver),
+            role(Role::Expected),
+            role(Role::Local),
+            role(Role::Own),
+            role(Role::OwnField),
+            role(Role::Parameter),
+            role(Role::Near),
+            role(Role::Imported),
+            flag(in_play > 0.0),
+            ty_mention.map_or(0.0, |mention| (mention.count as f32).ln_1p()),
+            flag(item.visibility() == Visibility::Private && kind != Kind::Field),
+            flag(item.file().path().parent() == self.folder),
+            by(module.map(scene::Mention::distance), 40.0),
+            flag(item.is_test()),
+            is_named * in_play,
+            not_named * in_play,
+            not_named * popular,
+            not_named * evidence,
+            not_named * around,
+            (frequency / self.files).sqrt(),
+            flag(of_trait) - flag(*item.file().origin() != Origin::Workspace),
+        ]
+    }
+}
+
+fn item_separator(item: Item<'_>) -> &'static str {
+    if item.file().language().is_some_and(|language| language.id == "rust") { "::" } else { "." }
+}
+
+impl Candidate {
+    /// The feature that speaks for it most.
+    pub fn strongest(&self) -> &'static str {
+        let parts = self.features.iter().zip(WEIGHTS).map(|(value, weight)| value * weight);
+        let named = parts.zip(FEATURES).skip(1);
+        named.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(FEATURES[0], |(_, name)| name)
+    }
+}
