@@ -119,7 +119,7 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(edit(), 1..4), 1..20),
         (encoding, _) in prop::sample::select(&ENCODINGS),
     ) {
-        let document = hearth::session::Document::new(opened("file:///a", &before), "a".into());
+        let document = hearth::session::Document::new(opened("file:///a", &before), "a".into(), None);
         let mut expected = before;
         for (version, batch) in (1..).zip(&batches) {
             for edit in batch {
@@ -140,7 +140,7 @@ proptest! {
     ) {
         // Each insertion is parsed, then taken back and parsed again: broken text on the way, whole
         // text at the end. Of broken text tree-sitter itself promises no one shape.
-        let document = hearth::session::Document::new(opened("file:///a", &before), "a".into());
+        let document = hearth::session::Document::new(opened("file:///a", &before), "a".into(), None);
         document.reparse();
         let whole = shape(&document.snapshot());
         prop_assert_eq!(&whole, &fresh_shape(&document.snapshot()));

@@ -94,7 +94,7 @@ fn open(file: &Path) -> anyhow::Result<Document> {
         version: 0,
         text,
     };
-    let document = Document::new(opened, relative.trim_start_matches("./").into());
+    let document = Document::new(opened, relative.trim_start_matches("./").into(), None);
     document.reparse();
     Ok(document)
 }

@@ -5,7 +5,7 @@
 //! its own ([`Draft::names`]), so that files can be worked on side by side; [`super::Contents`]
 //! takes it in under its lock. Knows one file, not the workspace.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use tree_sitter::{Node, QueryCursor, QueryMatch, StreamingIterator as _, Tree};
 
@@ -51,7 +51,7 @@ impl Draft {
     pub(super) fn of_tree(source: &str, tree: &Tree, language: &Language) -> Self {
         let Some(queries) = language.queries() else { return Self::of_lines(source) };
         let mut extraction = Extraction::new(source, language, queries);
-        extraction.items(tree.root_node(), None, 0);
+        extraction.items(tree.root_node(), None, Outer::default(), 0);
         extraction.imports(tree.root_node());
         let uses = extraction.leaves(tree);
         extraction.finish(uses)
@@ -61,7 +61,7 @@ impl Draft {
     pub(super) fn of_signatures(source: &str, tree: &Tree, language: &Language) -> Self {
         let Some(queries) = language.queries() else { return Self::default() };
         let mut extraction = Extraction::new(source, language, queries);
-        extraction.items(tree.root_node(), None, 0);
+        extraction.items(tree.root_node(), None, Outer::default(), 0);
         extraction.pieces.clear();
         extraction.retain_public();
         extraction.finish(Vec::new())
@@ -182,8 +182,31 @@ struct Lead {
     start: usize,
     /// Where its comments and attributes begin.
     lead: usize,
+    /// Where the keywords before it begin, which stand in what is around it: `export const`.
+    keywords: usize,
     doc: Option<Range<usize>>,
     is_test: bool,
+    is_exported: bool,
+}
+
+/// What belongs to the first of the items in a node that is none itself, such as an `export`.
+#[derive(Default)]
+struct Outer {
+    lead: Option<usize>,
+    keywords: Option<usize>,
+    doc: Option<Range<usize>>,
+    is_exported: bool,
+}
+
+impl Lead {
+    fn outer(&self, node: Node<'_>) -> Outer {
+        Outer {
+            lead: Some(self.lead),
+            keywords: Some(self.keywords),
+            doc: self.doc.clone(),
+            is_exported: self.is_exported || node.kind() == "export_statement",
+        }
+    }
 }
 
 impl<'a> Extraction<'a> {
@@ -197,37 +220,46 @@ impl<'a> Extraction<'a> {
         self.draft
     }
 
-    fn items(&mut self, around: Node<'_>, parent: Option<u32>, depth: usize) {
+    fn items(&mut self, around: Node<'_>, parent: Option<u32>, outer: Outer, depth: usize) {
         if depth > MAX_DEPTH {
             return;
         }
-        let leads = self.leads(around, parent.is_none());
+        let leads = self.leads(around, parent.is_none() && depth == 0, outer);
         let queries = self.queries;
         let mut cursor = QueryCursor::new();
         cursor.set_max_start_depth(Some(1));
         let mut matches = cursor.matches(&queries.items, around, self.source.as_bytes());
-        let mut before = None;
+        let mut all = Vec::new();
         while let Some(found) = matches.next() {
+            let rank = (found.pattern_index, std::cmp::Reverse(found.captures().len()));
             let found = Found::of(found, queries.items.capture_names());
+            let Some(node) = found.item.map(|(_, node)| node).or(found.inside) else { continue };
+            if node != around {
+                all.push((node.start_byte(), rank, found));
+            }
+        }
+        // Of patterns for the same item the first counts, with all that is optional in it.
+        all.sort_by_key(|(start, rank, _)| (*start, *rank));
+        let mut seen = HashSet::new();
+        for (start, _, found) in all {
+            let index = leads.partition_point(|lead| lead.start <= start);
+            let lead = index.checked_sub(1).and_then(|index| leads.get(index));
             let Some((kind, node)) = found.item else {
-                if let Some(inside) = found.inside {
-                    self.items(inside, parent, depth + 1);
+                if let Some(inside) = found.inside.filter(|inside| seen.insert((inside.id(), None)))
+                {
+                    let outer = lead.map(|lead| lead.outer(inside)).unwrap_or_default();
+                    self.items(inside, parent, outer, depth + 1);
                 }
                 continue;
             };
-            // An optional capture can match twice, first with all there is.
-            if before == Some((kind, node.id(), found.name.map(|name| name.id()))) || node == around
-            {
+            if !seen.insert((node.id(), found.name.map(|name| name.id()))) {
                 continue;
             }
-            before = Some((kind, node.id(), found.name.map(|name| name.id())));
-            let index = leads.partition_point(|lead| lead.start <= node.start_byte());
-            let lead = index.checked_sub(1).and_then(|index| leads.get(index));
             let Some(item) = self.item(kind, node, &found, lead, parent) else { continue };
             let index = to_u32(self.draft.items.len());
             self.draft.items.push(item);
             if let Some(inside) = found.inside {
-                self.items(inside, Some(index), depth + 1);
+                self.items(inside, Some(index), Outer::default(), depth + 1);
             }
         }
     }
@@ -257,22 +289,38 @@ impl<'a> Extraction<'a> {
         }
         let kind = match kind {
             Kind::Function if around_kind.is_some_and(Kind::has_methods) => Kind::Method,
+            Kind::Static if around_kind == Some(Kind::Class) => Kind::Field,
             kind => kind,
         };
         let long_value = found.value.filter(|value| value.byte_range().len() > MAX_VALUE_BYTES);
-        let cut = [found.inside, found.body, long_value].into_iter().flatten();
-        let end = cut.map(|node| node.start_byte()).min().unwrap_or(node.end_byte());
-        let visibility = if inherits || kind == Kind::Impl {
-            if kind == Kind::Impl { Visibility::Public } else { around_visibility }
-        } else {
-            self.visibility(name, found)
+        // Go's `interface` stands inside of what it names.
+        let keyword = |inside: Node<'_>| {
+            let text = &self.source[inside.byte_range()];
+            if kind == Kind::Interface { text.find('{').unwrap_or(0) } else { 0 }
+        };
+        let inside = found.inside.map(|inside| inside.start_byte() + keyword(inside));
+        let cut = [found.body, long_value].into_iter().flatten().map(|node| node.start_byte());
+        let end = cut.chain(inside).min().unwrap_or(node.end_byte());
+        let start = lead.filter(|lead| lead.start == node.start_byte()).map(|lead| lead.keywords);
+        let start = start.unwrap_or(node.start_byte());
+        let visibility = match kind {
+            Kind::Impl => Visibility::Public,
+            _ if inherits => around_visibility,
+            _ => {
+                let is_exported = around.is_some() || lead.is_some_and(|lead| lead.is_exported);
+                self.visibility(name, found, is_exported)
+            }
         };
         let symbol = self.draft.names.intern(name)?;
         let target = found.target.and_then(|target| self.intern_last_name(target));
         let trait_name = found.trait_name.and_then(|name| self.intern_last_name(name));
-        let signature = self.signature(node.start_byte()..end.max(node.start_byte()));
-        let ty = found.ty.map(|ty| flat(&self.source[ty.byte_range()])).unwrap_or_default();
-        let ty = self.span_within(signature, &ty);
+        let signature = self.signature(start..end.max(start));
+        let ty = found
+            .ty
+            .map(|ty| flat(&self.source[ty.byte_range()], self.language))
+            .unwrap_or_default();
+        let ty = ty.trim_start_matches([':', ' ']);
+        let ty = self.span_within(signature, ty);
         let doc = match found.doc {
             Some(doc) => Some(doc.byte_range()),
             None => lead.and_then(|lead| lead.doc.clone()),
@@ -305,9 +353,10 @@ impl<'a> Extraction<'a> {
     }
 
     /// What belongs to each child of `around`; the root's children are pieces, too.
-    fn leads(&mut self, around: Node<'_>, is_root: bool) -> Vec<Lead> {
+    fn leads(&mut self, around: Node<'_>, is_root: bool, outer: Outer) -> Vec<Lead> {
         let mut leads = Vec::new();
-        let (mut lead, mut doc, mut is_test) = (None::<usize>, None::<Range<usize>>, false);
+        let (mut lead, mut doc, mut is_test) = (outer.lead, outer.doc, false);
+        let mut keywords = outer.keywords;
         let mut last_end = around.start_byte();
         let mut cursor = around.walk();
         let mut more = cursor.goto_first_child();
@@ -315,7 +364,10 @@ impl<'a> Extraction<'a> {
             let node = cursor.node();
             let range = node.byte_range();
             let text = &self.source[range.clone()];
-            if lead.is_some() && blank_line_between(self.source, last_end, range.start) {
+            if lead.is_some()
+                && last_end > around.start_byte()
+                && blank_line_between(self.source, last_end, range.start)
+            {
                 // A comment on its own, such as a licence.
                 let own = doc.as_ref().is_none_or(|_| !text.starts_with("///"));
                 if own && !is_test {
@@ -327,7 +379,7 @@ impl<'a> Extraction<'a> {
                 if doc.is_none() && is_doc(text, self.language) {
                     doc = Some(range.clone());
                 }
-            } else if node.kind() == "attribute_item" {
+            } else if matches!(node.kind(), "attribute_item" | "decorator") {
                 lead = lead.or(Some(range.start));
                 is_test |= is_test_attribute(text);
             } else if node.is_named() {
@@ -335,7 +387,20 @@ impl<'a> Extraction<'a> {
                 if is_root {
                     self.pieces.push(Piece { start, end: range.end });
                 }
-                leads.push(Lead { start: range.start, lead: start, doc: doc.take(), is_test });
+                let is_word = |c: char| c.is_alphanumeric() || c == ' ';
+                let keywords = keywords.take().filter(|keywords| {
+                    self.source
+                        .get(*keywords..range.start)
+                        .is_some_and(|text| text.chars().all(is_word))
+                });
+                leads.push(Lead {
+                    start: range.start,
+                    lead: start,
+                    keywords: keywords.unwrap_or(range.start),
+                    doc: doc.take(),
+                    is_test,
+                    is_exported: outer.is_exported,
+                });
                 is_test = false;
             }
             last_end = range.end;
@@ -344,7 +409,7 @@ impl<'a> Extraction<'a> {
         leads
     }
 
-    fn visibility(&self, name: &str, found: &Found<'_>) -> Visibility {
+    fn visibility(&self, name: &str, found: &Found<'_>, is_exported: bool) -> Visibility {
         let keyword = found.visibility.map(|node| &self.source[node.byte_range()]);
         match (self.language.id, keyword) {
             ("rust", Some("pub")) => Visibility::Public,
@@ -353,19 +418,20 @@ impl<'a> Extraction<'a> {
             ("rust", None) => Visibility::Private,
             ("python", _) if name.starts_with('_') && !name.ends_with("__") => Visibility::Private,
             ("go", _) if !name.starts_with(char::is_uppercase) => Visibility::Package,
-            ("javascript" | "javascriptreact" | "typescript" | "typescriptreact", keyword) => {
-                match keyword {
-                    Some("private" | "protected") => Visibility::Private,
-                    _ if name.starts_with('#') => Visibility::Private,
-                    _ => Visibility::Public,
-                }
-            }
+            ("javascript" | "typescript" | "typescriptreact", keyword) => match keyword {
+                Some("private" | "protected") => Visibility::Private,
+                _ if name.starts_with('#') => Visibility::Private,
+                // It may be in a list of exports.
+                _ if !is_exported => Visibility::Package,
+                _ => Visibility::Public,
+            },
             _ => Visibility::Public,
         }
     }
 
     fn signature(&mut self, range: Range<usize>) -> Span {
-        let text = flat(&self.source[range]);
+        let text = flat(&self.source[range], self.language);
+        let text = text.trim_end().trim_end_matches("=>");
         self.span(text.trim_end_matches([' ', '{', '=', ',', ';', ':']))
     }
 
@@ -406,7 +472,7 @@ impl<'a> Extraction<'a> {
         while node.named_child_count() > 0 && !self.queries.is_identifier(node)
             || node.kind().starts_with("scoped")
         {
-            let field = ["name", "type", "trait", "element", "attribute", "property"];
+            let field = ["name", "type", "trait", "value", "element", "attribute", "property"];
             let inner = field.iter().find_map(|field| node.child_by_field_name(field));
             let Some(inner) = inner.or_else(|| node.named_child(0)) else { break };
             node = inner;
@@ -432,13 +498,13 @@ impl<'a> Extraction<'a> {
                 continue;
             };
             if let Some((tree, _)) = text("tree") {
-                imports::expand(&flat(tree), &mut taken);
+                imports::expand(&flat(tree, self.language), &mut taken);
             } else if let Some((module, _)) = text("module") {
                 let name = text("name").map(|(name, _)| name);
                 let alias = text("alias").map(|(alias, _)| alias);
                 let all = text("all").is_some();
-                let separator = self.language.id;
-                taken.push(imports::taken(module, name, alias, all, separator));
+                let language = self.language.id;
+                taken.push(imports::taken(module, name, alias, all, language));
             }
             for (path, name) in taken {
                 let path = self.span(&path);
@@ -497,13 +563,18 @@ fn note_use(names: &mut Names, uses: &mut Vec<(Symbol, u32)>, source: &str, rang
 }
 
 /// A text on one line, without line comments.
-fn flat(text: &str) -> String {
+fn flat(text: &str, language: &Language) -> String {
+    let comment = if language.id == "python" { "#" } else { "//" };
     let mut words = Vec::new();
     for line in text.lines() {
-        let line = line.find("// ").map_or(line, |comment| &line[..comment]);
-        if !line.trim_start().starts_with("//") && !line.trim_start().starts_with("#[") {
-            words.extend(line.split_whitespace());
+        let begins = line.trim_start();
+        if begins.starts_with(comment) || begins.starts_with("#[") {
+            continue;
         }
+        // With spaces around it, it is hardly a part of a string.
+        let spaced = [" ", comment, " "].concat();
+        let line = line.find(&spaced).map_or(line, |comment| &line[..comment]);
+        words.extend(line.split_whitespace());
     }
     [("( ", "("), (", )", ")"), ("< ", "<"), (", >", ">")]
         .iter()

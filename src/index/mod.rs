@@ -31,7 +31,7 @@ use ropey::Rope;
 use tokio::sync::watch;
 use tree_sitter::Tree;
 
-use crate::syntax::Language;
+use crate::{session::Follower, syntax::Language};
 
 pub use contents::{Contents, Totals};
 pub use file::{File, FileId, Import, Origin};
@@ -154,6 +154,22 @@ impl Index {
     pub async fn settled(&self) {
         // An error means that the sender is gone, which `self` owns.
         let _ = self.progress().wait_for(|progress| progress.pending == 0).await;
+    }
+}
+
+impl Follower for Index {
+    fn parsed(
+        &self,
+        path: &Arc<Path>,
+        language: Option<&'static Language>,
+        text: Rope,
+        tree: Option<Tree>,
+    ) {
+        self.edited(Arc::clone(path), language, text, tree);
+    }
+
+    fn closed(&self, path: &Arc<Path>) {
+        Self::closed(self, path);
     }
 }
 

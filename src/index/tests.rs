@@ -1,4 +1,4 @@
-use std::{fmt::Write as _, fs};
+use std::{fmt::Write as _, fs, sync::atomic::AtomicBool};
 
 use expect_test::{Expect, expect};
 use futures::executor::block_on;
@@ -62,7 +62,11 @@ fn index(folder: &TempDir) -> Index {
     index
 }
 
+/// A sample of a language, of which the grammar takes every byte.
 fn check(name: &str, source: &str, expected: Expect) {
+    let language = Language::by_path(Path::new(name)).expect("a language with a grammar");
+    let tree = language.parse_text(source, &AtomicBool::new(false)).expect("a tree");
+    assert_eq!(crate::syntax::errors::error_bytes(tree.root_node()), 0);
     let folder = workspace(&[(name, source)]);
     expected.assert_eq(&dump(&index(&folder)));
 }
@@ -173,6 +177,288 @@ mod tests {
               macro twice Private 61..62 `macro_rules! twice`
               module tests Private 64..68 `mod tests` test
                 function works Private 66..67 `fn works()` test
+        "#]],
+    );
+}
+
+#[cfg(feature = "python")]
+#[test]
+fn items_of_python() {
+    check(
+        "package/shapes.py",
+        r#"# A licence.
+
+"""Shapes."""
+import os.path
+import numpy as np
+from . import base
+from .base import Shape as Base, draw
+from typing import *
+
+LIMIT: int = 3
+
+class Circle(Base, metaclass=Meta):
+    """A circle.
+
+    More.
+    """
+
+    radius: float = 1.0
+
+    def __init__(self, radius: float) -> None:
+        self.radius = radius
+
+    @property
+    def area(self) -> float:
+        # Not this.
+        return 3.0
+
+    def _hidden(self): ...
+
+# Doubles a number.
+@cache
+def twice(
+    n: int,
+    *,
+    loud=False,
+) -> int:
+    def inner(): pass
+    return 2 * n
+
+if TYPE_CHECKING:
+    def checked(): pass
+
+async def later(): pass
+"#,
+        expect![[r#"
+            package/shapes.py [package.shapes]
+              os.path as os
+              numpy as np
+              .base as base
+              .base.Shape as Base
+              .base.draw as draw
+              typing as *
+              static LIMIT Public 9..10 `LIMIT: int = 3` type `int`
+              class Circle Public 11..28 `class Circle(Base, metaclass=Meta)` doc `A circle.` trait Base
+                field radius Public 17..18 `radius: float = 1.0` type `float`
+                method __init__ Public 19..21 `def __init__(self, radius: float) -> None` type `None`
+                method area Public 23..26 `def area(self) -> float` type `float`
+                method _hidden Private 27..28 `def _hidden(self)`
+              function twice Public 31..38 `def twice(n: int, *, loud=False) -> int` type `int` doc `Doubles a number.`
+              function checked Public 40..41 `def checked()`
+              function later Public 42..43 `async def later()`
+        "#]],
+    );
+}
+
+#[cfg(feature = "javascript")]
+#[test]
+fn items_of_javascript() {
+    check(
+        "src/shapes.js",
+        r#"import fs, { readFile as read, writeFile } from "node:fs";
+import * as path from "./path.js";
+const util = require("util");
+
+/**
+ * A shape.
+ */
+export default class Shape extends Base {
+  #sides = 3;
+  static count = 0;
+  /** Its area. */
+  area(scale = 1) { return 0; }
+  async *walk() {}
+}
+
+// Adds.
+export const add = (a, b) => a + b;
+function hidden({ a }, ...rest) { function inner() {} }
+export function* numbers() {}
+const LIMIT = 3, NAMES = ["one", "two", "three", "four", "five", "six", "seven"];
+"#,
+        expect![[r#"
+            src/shapes.js [src.shapes]
+              node:fs as fs
+              node:fs#readFile as read
+              node:fs#writeFile as writeFile
+              ./path.js as path
+              util as util
+              const util Package 2..3 `const util = require("util")`
+              class Shape Public 7..14 `export default class Shape extends Base` doc `A shape.` trait Base
+                field #sides Private 8..9 `#sides = 3`
+                field count Public 9..10 `static count = 0`
+                method area Public 11..12 `area(scale = 1)` doc `Its area.`
+                method walk Public 12..13 `async *walk()`
+              function add Public 16..17 `export const add = (a, b)` doc `Adds.`
+              function hidden Package 17..18 `function hidden({ a }, ...rest)`
+              function numbers Public 18..19 `export function* numbers()`
+              const LIMIT Package 19..20 `const LIMIT = 3`
+              const NAMES Package 19..20 `NAMES`
+        "#]],
+    );
+}
+
+#[cfg(feature = "typescript")]
+const TYPESCRIPT: &str = r#"import type { Base } from "./base";
+import Default from "pkg";
+
+/** A point. */
+export interface Point<T> extends Base<T> {
+  readonly x: T;
+  y?: number;
+  length(scale: number): number;
+}
+
+export type Id = string | number;
+enum Color { Red, Green = 2 }
+
+export abstract class Shape extends Base implements Point<number> {
+  private sides: number = 3;
+  constructor(private readonly name: string, public x: number) { super(); }
+  abstract area(): number;
+  protected static of<T>(x: T): Shape { return x; }
+}
+
+export const add = (a: number, b: number): number => a + b;
+export async function load(id: Id): Promise<Shape> { return x; }
+declare function declared(x: string): void;
+namespace Inner { export const deep = 1; }
+"#;
+
+#[cfg(feature = "typescript")]
+#[test]
+fn items_of_typescript() {
+    check(
+        "src/shapes.ts",
+        TYPESCRIPT,
+        expect![[r#"
+        src/shapes.ts [src.shapes]
+          ./base#Base as Base
+          pkg as Default
+          interface Point Public 4..9 `export interface Point<T> extends Base<T>` doc `A point.` trait Base
+            field x Public 5..6 `readonly x: T` type `T`
+            field y Public 6..7 `y?: number` type `number`
+            method length Public 7..8 `length(scale: number): number` type `number`
+          type Id Public 10..11 `export type Id = string | number` type `string | number`
+          enum Color Package 11..12 `enum Color`
+            variant Red Package 11..12 `Red`
+            variant Green Package 11..12 `Green = 2`
+          class Shape Public 13..19 `export abstract class Shape extends Base implements Point<number>` trait Base
+            field sides Private 14..15 `private sides: number = 3` type `number`
+            method constructor Public 15..16 `constructor(private readonly name: string, public x: number)`
+            method area Public 16..17 `abstract area(): number` type `number`
+            method of Private 17..18 `protected static of<T>(x: T): Shape` type `Shape`
+          function add Public 20..21 `export const add = (a: number, b: number): number` type `number`
+          function load Public 21..22 `export async function load(id: Id): Promise<Shape>` type `Promise<Shape>`
+          function declared Package 22..23 `declare function declared(x: string): void` type `void`
+          module Inner Package 23..24 `namespace Inner`
+            const deep Public 23..24 `export const deep = 1`
+    "#]],
+    );
+}
+
+#[cfg(feature = "typescript")]
+#[test]
+fn items_of_tsx() {
+    check(
+        "src/App.tsx",
+        r#"import { useState } from "react";
+
+/** What it takes. */
+interface Props { title: string; onClose(): void }
+
+export function App({ title }: Props): JSX.Element {
+  const [open, setOpen] = useState<boolean>(false);
+  return <div className="app"><Title text={title} /></div>;
+}
+
+export const Title: FC<{ text: string }> = ({ text }) => <h1>{text}</h1>;
+"#,
+        expect![[r#"
+            src/App.tsx [src.App]
+              react#useState as useState
+              interface Props Package 3..4 `interface Props` doc `What it takes.`
+                field title Package 3..4 `title: string` type `string`
+                method onClose Package 3..4 `onClose(): void` type `void`
+              function App Public 5..9 `export function App({ title }: Props): JSX.Element` type `JSX.Element`
+              function Title Public 10..11 `export const Title: FC<{ text: string }> = ({ text })`
+        "#]],
+    );
+}
+
+#[cfg(feature = "go")]
+#[test]
+fn items_of_go() {
+    check(
+        "shapes/point.go",
+        r#"// Package shapes.
+package shapes
+
+import (
+	"fmt"
+	str "strings"
+)
+
+import "example.com/x/y"
+
+// Point is a point.
+type Point struct {
+	// X is across.
+	X, Y int `json:"x"`
+	name string
+	Base
+}
+
+// Drawer draws.
+type Drawer interface {
+	Draw(scale float64) (int, error)
+	fmt.Stringer
+}
+
+type (
+	ID   int
+	Name = string
+)
+
+// Area of it.
+func (p *Point) Area(scale float64) float64 {
+	return 0
+}
+
+func (l List[T]) Len() int { return 0 }
+
+func New(x, y int) (*Point, error) { return nil, nil }
+
+const Limit = 3
+
+const (
+	A = iota
+	B
+)
+
+var cache map[string]int
+"#,
+        expect![[r#"
+            shapes/point.go [shapes]
+              fmt as fmt
+              strings as str
+              example.com/x/y as y
+              struct Point Public 11..17 `type Point struct` doc `Point is a point.`
+                field X Public 13..14 `X, Y int `json:"x"`` type `int` doc `X is across.`
+                field Y Public 13..14 `X, Y int `json:"x"`` type `int` doc `X is across.`
+                field name Package 14..15 `name string` type `string`
+              interface Drawer Public 19..23 `type Drawer interface` doc `Drawer draws.`
+                method Draw Public 20..21 `Draw(scale float64) (int, error)` type `(int, error)`
+              type ID Public 25..26 `ID int` type `int`
+              type Name Public 26..27 `Name = string` type `string`
+              method Area Public 30..33 `func (p *Point) Area(scale float64) float64` type `float64` doc `Area of it.` for Point
+              method Len Public 34..35 `func (l List[T]) Len() int` type `int` for List
+              function New Public 36..37 `func New(x, y int) (*Point, error)` type `(*Point, error)`
+              const Limit Public 38..39 `const Limit = 3`
+              const A Public 41..42 `A = iota`
+              const B Public 42..43 `B`
+              static cache Package 45..46 `var cache map[string]int` type `map[string]int`
         "#]],
     );
 }

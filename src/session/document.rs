@@ -19,7 +19,7 @@ use ropey::Rope;
 use tokio::sync::watch;
 use tree_sitter::{InputEdit, Tree};
 
-use super::{ByteEdit, Encoding, HoldCell, Owner, Point, Snapshot, position};
+use super::{ByteEdit, Encoding, Follower, HoldCell, Owner, Point, Snapshot, position};
 use crate::syntax::Language;
 
 /// Documents above this are not parsed, in bytes. Sources that people write stay far below; what is
@@ -60,6 +60,8 @@ pub struct Document {
     /// Whether a parse is due or running.
     parsing: watch::Sender<bool>,
     closed: AtomicBool,
+    /// Told of each parsed text; the lock is what keeps anything from being told after the close.
+    follower: Mutex<Option<Arc<dyn Follower>>>,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,11 @@ struct State {
 
 impl Document {
     /// A document without a tree: [`Document::reparse`] is due.
-    pub fn new(opened: Opened, relative_path: Arc<str>) -> Self {
+    pub fn new(
+        opened: Opened,
+        relative_path: Arc<str>,
+        follower: Option<Arc<dyn Follower>>,
+    ) -> Self {
         let language = Language::by_id(&opened.language_id)
             .or_else(|| Language::by_path(opened.path.as_deref()?));
         let state = State {
@@ -98,6 +104,7 @@ impl Document {
             state: Mutex::new(state),
             parsing: watch::Sender::new(true),
             closed: AtomicBool::new(false),
+            follower: Mutex::new(follower),
         }
     }
 
@@ -162,7 +169,17 @@ impl Document {
     pub fn reparse(&self) {
         while let Some((language, text, old)) = self.begin_parse() {
             let tree = language.parse(&text, old.as_ref(), &self.closed);
-            self.end_parse(tree);
+            self.end_parse(tree.clone());
+            if tree.is_some() {
+                self.tell_follower(text, tree);
+            }
+        }
+    }
+
+    fn tell_follower(&self, text: Rope, tree: Option<Tree>) {
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(follower), Some(path)) = (&*follower, &self.path) {
+            follower.parsed(path, self.language, text, tree);
         }
     }
 
@@ -180,6 +197,10 @@ impl Document {
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.owner.stop();
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(follower), Some(path)) = (follower, &self.path) {
+            follower.closed(path);
+        }
     }
 
     fn begin_parse(&self) -> Option<(&'static Language, Rope, Option<Tree>)> {
@@ -284,7 +305,7 @@ mod tests {
             version: 0,
             text: text.to_owned(),
         };
-        Document::new(opened, "a.rs".into())
+        Document::new(opened, "a.rs".into(), None)
     }
 
     fn insert(document: &Document, line: u32, text: &str) -> bool {

@@ -11,17 +11,22 @@ pub mod snapshot;
 pub mod task;
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 use dashmap::DashMap;
+use ropey::Rope;
+use tree_sitter::Tree;
 
 pub use document::{Change, Document, Opened};
 pub use hold::{Hold, HoldCell};
 pub use owner::Owner;
 pub use position::{Encoding, Point};
 pub use snapshot::Snapshot;
+
+use crate::syntax::Language;
 
 /// One edit of a document's text, in bytes of the text before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +37,27 @@ pub struct ByteEdit {
     pub new_end: usize,
 }
 
+/// Somebody who wants to know each text that has been parsed.
+///
+/// Told on the thread that parsed, never on the caller's of [`Session::change`]; for one document in
+/// the order of its texts, and nothing after it was closed. What it does there delays the next parse.
+pub trait Follower: fmt::Debug + Send + Sync {
+    /// A document has a new text; `tree`, where the language has a grammar, is of exactly this text.
+    fn parsed(
+        &self,
+        path: &Arc<Path>,
+        language: Option<&'static Language>,
+        text: Rope,
+        tree: Option<Tree>,
+    );
+    /// A document is not open any more.
+    fn closed(&self, path: &Arc<Path>);
+}
+
 /// The open documents of one editor, by their URIs as the editor spells them.
 #[derive(Debug, Default)]
 pub struct Session {
+    follower: OnceLock<Arc<dyn Follower>>,
     documents: DashMap<Arc<str>, Arc<Document>>,
     roots: RwLock<Vec<PathBuf>>,
 }
@@ -44,11 +67,20 @@ impl Session {
     pub fn open(&self, opened: Opened) {
         let uri = opened.uri.clone();
         let relative_path = self.relative_path(opened.path.as_deref(), &uri);
-        let document = Arc::new(Document::new(opened, relative_path));
-        Self::parse_in_background(&document);
-        if let Some(before) = self.documents.insert(uri.clone(), document) {
+        let follower = self.follower.get().cloned();
+        let document = Arc::new(Document::new(opened, relative_path, follower));
+        if let Some(before) = self.documents.insert(uri.clone(), Arc::clone(&document)) {
             tracing::warn!(%uri, "opened although it is open: taking the new text");
             before.close();
+        }
+        Self::parse_in_background(&document);
+    }
+
+    /// Has `follower` told of the documents that are opened from now on. There is one at most: a
+    /// second is ignored.
+    pub fn set_follower(&self, follower: Arc<dyn Follower>) {
+        if self.follower.set(follower).is_err() {
+            tracing::warn!("the session is followed already");
         }
     }
 

@@ -82,6 +82,8 @@ impl Queries {
 impl Language {
     /// The row for an editor's language identifier.
     pub fn by_id(id: &str) -> Option<&'static Self> {
+        // The same language to everything but some editors.
+        let id = if id == "javascriptreact" { "javascript" } else { id };
         LANGUAGES.iter().copied().find(|language| language.id == id)
     }
 

@@ -1,0 +1,229 @@
+//! The index on real code: the sources of Hearth's own dependencies, as `cargo metadata` names them.
+//!
+//! Cold: nothing is known, files come from the disk (its cache is warm after the first run). An edit:
+//! one character typed in the middle of a file that is open, from the changed text to the changed
+//! index, with and without the incremental parse that the session does anyway. A file on disk: from
+//! the event to the changed index, beside one parse of the same text on the same machine. Memory: what
+//! the process holds more than before.
+//!
+//! `cargo bench --bench index`
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use futures::executor::block_on;
+use hearth::{
+    index::{Index, Scope, Symbol},
+    syntax::Language,
+};
+use ropey::Rope;
+use serde_json::Value as Json;
+
+/// Of each kind of change.
+const CHANGES: usize = 300;
+
+fn main() {
+    let mut page = String::new();
+    let packages = packages();
+    cold(&mut page, &packages, 100_000);
+    cold(&mut page, &packages, 1_000_000);
+    changes(&mut page, &packages);
+    std::io::stdout().write_all(page.as_bytes()).expect("stdout");
+}
+
+/// The folders of all dependencies, by name.
+fn packages() -> Vec<PathBuf> {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo metadata");
+    let metadata: Json = serde_json::from_slice(&cargo.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let mut folders: Vec<PathBuf> = packages
+        .iter()
+        .filter(|package| !package["source"].is_null())
+        .filter_map(|package| Some(Path::new(package["manifest_path"].as_str()?).parent()?.into()))
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// As many of the folders as hold `lines` lines of Rust in files that the index takes, and no more.
+fn with_lines(packages: &[PathBuf], lines: usize) -> Vec<PathBuf> {
+    let mut sum = 0;
+    let mut taken = Vec::new();
+    for package in packages {
+        if sum >= lines {
+            break;
+        }
+        for file in sources(package) {
+            sum += fs::read_to_string(file).map_or(0, |text| text.lines().count());
+        }
+        taken.push(package.clone());
+    }
+    taken
+}
+
+fn sources(package: &Path) -> Vec<PathBuf> {
+    let entries = ignore::WalkBuilder::new(package).build().filter_map(Result::ok);
+    let is_source = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "rs")
+            && fs::metadata(path).is_ok_and(|metadata| metadata.len() < 1 << 20)
+    };
+    entries.map(ignore::DirEntry::into_path).filter(is_source).collect()
+}
+
+fn cold(page: &mut String, packages: &[PathBuf], lines: usize) {
+    let roots = with_lines(packages, lines);
+    let before = resident();
+    let began = Instant::now();
+    let index = Index::start(Scope { roots, ..Scope::default() });
+    block_on(index.settled());
+    let took = began.elapsed();
+    let held = resident().saturating_sub(before);
+    let totals = index.read().totals();
+    let skipped = index.progress().borrow().skipped.clone();
+    let per = took.as_secs_f64() * 100_000.0 / totals.lines as f64;
+    let _ = writeln!(
+        page,
+        "cold, {} lines in {} files, {} items, {} chunks, {} identifiers: {:.2} s, {per:.2} s per \
+         100,000 lines; {:.0} MiB more resident, {:.0} MiB per 1,000,000 lines; skipped {skipped:?}",
+        totals.lines,
+        totals.files,
+        totals.items,
+        totals.chunks,
+        totals.names,
+        took.as_secs_f64(),
+        mebibytes(held),
+        mebibytes(held) * 1e6 / totals.lines as f64,
+    );
+    let mut searches = Vec::new();
+    let view = index.read();
+    for (id, file) in view.files().step_by(view.totals().files / 100 + 1) {
+        let names: Vec<(Symbol, f32)> = file
+            .all_uses()
+            .step_by(file.all_uses().count() / 40 + 1)
+            .map(|(name, _)| (name, 1.0))
+            .collect();
+        let began = Instant::now();
+        let hits = view.search(&names, 20);
+        searches.push(began.elapsed());
+        assert!(names.is_empty() || hits.iter().any(|hit| hit.file == id) || hits.len() < 21);
+    }
+    row(page, "  search, up to 40 names", searches);
+}
+
+fn changes(page: &mut String, packages: &[PathBuf]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Vec::new();
+    for package in with_lines(packages, 400_000) {
+        let name = package.file_name().expect("a name");
+        for file in sources(&package) {
+            let to = folder.path().join(name).join(file.strip_prefix(&package).expect("below"));
+            fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+            fs::copy(&file, &to).expect("a copy");
+            files.push(to);
+        }
+    }
+    let index = Index::start(Scope { roots: vec![folder.path().into()], ..Scope::default() });
+    block_on(index.settled());
+    let language = Language::by_id("rust").expect("Rust");
+    // Files as one is in them: a long one more often than a short one.
+    let lines: Vec<usize> = files
+        .iter()
+        .map(|file| fs::read_to_string(file).map_or(0, |text| text.lines().count()))
+        .collect();
+    let step = lines.iter().sum::<usize>() / CHANGES;
+    let (mut at, mut next, mut chosen) = (0, 0, Vec::new());
+    for (file, lines) in files.iter().zip(&lines) {
+        at += lines;
+        if at > next {
+            chosen.push(file);
+            next = at + step;
+        }
+    }
+
+    let never = AtomicBool::new(false);
+    let (mut edits, mut with_parse) = (Vec::new(), Vec::new());
+    for file in &chosen {
+        let path: Arc<Path> = file.as_path().into();
+        let mut text = Rope::from_str(&fs::read_to_string(file).expect("a file"));
+        let mut tree = language.parse(&text, None, &never).expect("a tree");
+        index.edited(Arc::clone(&path), Some(language), text.clone(), Some(tree.clone()));
+        block_on(index.settled());
+        let line = text.len_lines() / 2;
+        let byte = text.line_to_byte(line);
+        text.insert_char(text.line_to_char(line), ' ');
+        let point = |column| tree_sitter::Point { row: line, column };
+        tree.edit(&tree_sitter::InputEdit {
+            start_byte: byte,
+            old_end_byte: byte,
+            new_end_byte: byte + 1,
+            start_position: point(0),
+            old_end_position: point(0),
+            new_end_position: point(1),
+        });
+        let began = Instant::now();
+        let tree = language.parse(&text, Some(&tree), &never).expect("a tree");
+        let parsed = Instant::now();
+        index.edited(Arc::clone(&path), Some(language), text, Some(tree));
+        block_on(index.settled());
+        edits.push(parsed.elapsed());
+        with_parse.push(began.elapsed());
+        index.closed(&path);
+        block_on(index.settled());
+    }
+    row(page, "an edit", edits);
+    row(page, "  with its parse", with_parse);
+
+    let (mut on_disk, mut ratios) = (Vec::new(), Vec::new());
+    for file in &chosen {
+        let text = fs::read_to_string(file).expect("a file") + "\n// changed\n";
+        fs::write(file, &text).expect("written");
+        let began = Instant::now();
+        index.changed_on_disk(file);
+        block_on(index.settled());
+        let took = began.elapsed();
+        let began = Instant::now();
+        drop(language.parse_text(&text, &never));
+        ratios.push(took.as_secs_f64() / began.elapsed().as_secs_f64());
+        on_disk.push(took);
+    }
+    row(page, "a file changed on disk", on_disk);
+    ratios.sort_by(f64::total_cmp);
+    let at = |percent: usize| ratios[(ratios.len() - 1) * percent / 100];
+    let _ = writeln!(page, "  ratio to its parse: median {:.2}, p95 {:.2}", at(50), at(95));
+}
+
+fn row(page: &mut String, what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    let _ = writeln!(
+        page,
+        "{what} ({} times): median {:.2} ms, p95 {:.2} ms, max {:.2} ms",
+        times.len(),
+        at(50),
+        at(95),
+        at(100)
+    );
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// What the process holds in memory, in bytes; 0 where that cannot be asked.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<usize>().ok());
+    kib.unwrap_or(0) * 1024
+}
