@@ -93,25 +93,24 @@ impl Sums {
         lexical: &Lexical,
         ours: &Ours,
         counter: &TokenCounter,
-    ) -> anyhow::Result<()> {
+    ) {
         let (text, offset) = hole(repo, point, mode);
         let query = baselines::query(&text, offset);
         let similar = lexical.similar(point.file, &query);
         let bm25 = lexical.bm25(point.file, &query);
-        let scene = ours.enter(repo, point.file, &text, offset);
+        let open = ours.enter(repo, point.file, &text, offset);
         for (at, budget) in BUDGETS.iter().enumerate() {
             let shown = [
                 verbatim(repo, &text, offset, *budget, 100, &[], counter),
                 verbatim(repo, &text, offset, *budget, 50, &similar, counter),
                 verbatim(repo, &text, offset, *budget, 50, &bm25, counter),
-                ours.show(repo, &scene, *budget, counter)?,
+                open.show(repo, *budget, counter),
             ];
             self.took.push(shown[3].took);
             for (method, shown) in shown.iter().enumerate() {
                 self.cells[method][at].add(point, shown, *budget, counter);
             }
         }
-        Ok(())
     }
 
     /// Definitions found and names needed.
@@ -122,8 +121,6 @@ impl Sums {
 
     pub fn table(&self) -> String {
         type Figure = fn(&Cell) -> f64;
-        let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
-        let _ = share;
         let figures: [(&str, Figure); 7] = [
             ("DefRecall %", |cell| percent(cell.defined, cell.needed)),
             ("DefRecall % of novel names", |cell| percent(cell.novel_defined, cell.novel)),

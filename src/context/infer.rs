@@ -96,8 +96,9 @@ impl<'tree, 'a> Inference<'tree, 'a> {
             if let Some(parameters) = around.child_by_field_name("type_parameters") {
                 this.bound_in(parameters);
             }
-            let clauses = around.children(&mut around.walk());
-            for clause in clauses.filter(|child| child.kind() == "where_clause") {
+            let mut cursor = around.walk();
+            let children = around.children(&mut cursor);
+            for clause in children.filter(|child| child.kind() == "where_clause") {
                 this.bound_in(clause);
             }
             node = around.parent();

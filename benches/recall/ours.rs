@@ -1,0 +1,131 @@
+//! Hearth's own prompt at a hole.
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use anyhow::Context as _;
+use futures::executor::block_on;
+use hearth::{
+    context::recall::{self, Reason, Subject},
+    index::{Index, Scope},
+    model::TokenCounter,
+    syntax::Language,
+};
+use ropey::Rope;
+use tree_sitter::{Node, Tree};
+
+use super::{
+    baselines,
+    corpus::Repo,
+    measure::{Piece, Shown},
+    truth,
+};
+
+/// A repository as the server knows it.
+pub struct Ours {
+    index: Index,
+    language: &'static Language,
+}
+
+/// An open document with a hole.
+pub struct Open<'a> {
+    ours: &'a Ours,
+    path: Arc<Path>,
+    text: String,
+    tree: Tree,
+    offset: usize,
+}
+
+impl Ours {
+    pub fn open(repo: &Repo) -> anyhow::Result<Self> {
+        let index = Index::start(Scope { roots: vec![repo.root.clone()], ..Scope::default() });
+        block_on(index.settled());
+        Ok(Self { index, language: Language::by_id("rust").context("no Rust")? })
+    }
+
+    /// Opens the file with this text instead of its own.
+    pub fn enter(&self, repo: &Repo, file: usize, text: &str, offset: usize) -> Open<'_> {
+        let path: Arc<Path> = repo.files[file].path.as_path().into();
+        let tree = truth::parse(text);
+        let rope = Rope::from_str(text);
+        self.index.edited(Arc::clone(&path), Some(self.language), rope, Some(tree.clone()));
+        block_on(self.index.settled());
+        Open { ours: self, path, text: text.to_owned(), tree, offset }
+    }
+}
+
+impl Open<'_> {
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            path: Some(&self.path),
+            text: &self.text,
+            tree: Some(&self.tree),
+            language: Some(self.ours.language),
+            offset: self.offset,
+        }
+    }
+
+    pub fn index(&self) -> &Index {
+        &self.ours.index
+    }
+
+    pub fn show(&self, repo: &Repo, budget: usize, counter: &TokenCounter) -> Shown {
+        let count = |text: &str| counter.count(text);
+        let began = Instant::now();
+        let local = baselines::local(&self.text, self.offset, budget * LOCAL / 100, count);
+        let room = budget.saturating_sub(count(&local));
+        let recalled = recall::recall(&self.ours.index, &self.subject(), room, count);
+        let took = began.elapsed();
+        let mut tokens = count(&local);
+        let mut cut = 0;
+        let mut pieces = Vec::new();
+        for piece in recalled.pieces {
+            tokens += piece.tokens;
+            let path = &piece.definition.path;
+            let Some(file) = repo.files.iter().position(|it| it.relative == *path) else { continue };
+            let text = piece.definition.text;
+            let tree = truth::parse(&text);
+            let is_cut = match piece.reason {
+                Reason::Similar => is_cut(&repo.files[file].text, &repo.files[file].tree, &text),
+                Reason::Likely(_) => tree.root_node().has_error(),
+            };
+            if is_cut && std::env::var_os("SHOW_CUT").is_some() {
+                println!("--- cut\n{text}");
+            }
+            cut += usize::from(is_cut);
+            let defines = truth::definitions(tree.root_node(), &text);
+            let defines = defines.into_iter().map(|definition| definition.name).collect();
+            pieces.push(Piece { file, text, defines });
+        }
+        Shown { local, pieces, tokens, cut, took }
+    }
+}
+
+const LOCAL: usize = 50;
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.ours.index.closed(&self.path);
+        block_on(self.ours.index.settled());
+    }
+}
+
+/// Whether a part of a file begins or ends inside of something that is not made of items.
+fn is_cut(text: &str, tree: &Tree, part: &str) -> bool {
+    let part = part.trim_matches('\n');
+    let Some(start) = text.find(part) else { return true };
+    let end = start + part.len();
+    let inside = |node: Node<'_>, at: usize| node.start_byte() < at && at < node.end_byte();
+    let mut is_cut = false;
+    truth::walk(tree.root_node(), &mut |node| {
+        if !inside(node, start) && !inside(node, end) {
+            return false;
+        }
+        let is_made_of_items = matches!(
+            node.kind(),
+            "source_file" | "impl_item" | "trait_item" | "mod_item" | "declaration_list"
+        );
+        is_cut |= !is_made_of_items;
+        true
+    });
+    is_cut
+}
