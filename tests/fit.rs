@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use expect_test::{Expect, expect};
 use hearth::{
-    check::{Gate, Place, fit},
+    check::{Place, Surroundings},
     syntax::{Extent, Language, errors::error_bytes},
 };
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn shown(fixture: &str, raw: &str) -> Result<String, String> {
     let tree = language.and_then(|rust| rust.parse(&text, None, &AtomicBool::new(false)));
     let extent = Extent::at(&text, offset);
     let place = Place { text: &text, tree: tree.as_ref(), language, offset, extent };
-    fit(raw, &place, &Gate::prepare(&place)).map_err(|unfit| unfit.to_string())
+    Surroundings::of(&place).fit(raw).map_err(|unfit| unfit.to_string())
 }
 
 fn check(fixture: &str, raw: &str, expected: Expect) {

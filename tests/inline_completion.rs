@@ -216,6 +216,39 @@ async fn a_complete_line_stops_the_model() {
     client.shutdown().await;
 }
 
+/// Helix asks for no second popup while one is on its way.
+#[tokio::test]
+async fn a_popup_stays_good_while_one_types_along() {
+    let model = FakeModel::llama_server().await;
+    let mut client = Setup { inline_completion: false, ..setup(&model.url()) }.start().await;
+    client.status(|status| status.state == StatusState::Warm).await;
+    let at = client.open(FILE, "fn a() {\n    let x = f$0\n}\n");
+    let popup = ask(&client, POPUP, at);
+    let generation = model.generation().await;
+    client.type_at(FILE, at, "oo");
+    generation.send("oo(1);");
+    generation.finish();
+    let answer = popup.answer().await.expect("no error");
+    expect![[r#"
+        {
+          "newText": "foo(1);",
+          "range": {
+            "end": {
+              "character": 13,
+              "line": 1
+            },
+            "start": {
+              "character": 12,
+              "line": 1
+            }
+          }
+        }"#]]
+    .assert_eq(&format!("{:#}", answer["items"][0]["textEdit"]));
+    // Editors filter by what is typed by then.
+    assert_eq!(answer["items"][0]["filterText"], "foo");
+    client.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_popup_does_not_wait_and_the_next_key_finds_what_came_late() {
     let model = FakeModel::llama_server().await;
@@ -236,7 +269,7 @@ async fn a_popup_does_not_wait_and_the_next_key_finds_what_came_late() {
           "items": [
             {
               "detail": "Hearth",
-              "filterText": "fo",
+              "filterText": "foo",
               "insertTextFormat": 1,
               "kind": 1,
               "label": "foo(1);",

@@ -1,7 +1,7 @@
 //! Fit to show: what a model wrote becomes what a user sees, or a reason why not. Every filter
 //! between the two stands here.
 
-use ropey::Rope;
+use ropey::{Rope, RopeSlice};
 use tree_sitter::Tree;
 
 use super::Gate;
@@ -34,27 +34,10 @@ pub enum Unfit {
     SyntaxError,
 }
 
-/// Makes `raw` fit to be inserted at `place`, what stands after the cursor staying where it is.
-pub fn fit(raw: &str, place: &Place<'_>, gate: &Gate) -> Result<String, Unfit> {
-    let around = Around::of(place);
-    let text = raw.replace("\r\n", "\n");
-    let text = unfenced(&text);
-    let text = around.without_typed_indent(text);
-    let text = around.without_rest(text);
-    let text = around.without_lines_below(text).trim_end();
-    if text.trim().is_empty() {
-        return Err(Unfit::Empty);
-    }
-    around.repeats(text)?;
-    if degenerate(text) {
-        return Err(Unfit::Degenerate);
-    }
-    let text = around.in_the_files_manner(text);
-    if gate.admits(&text) { Ok(text) } else { Err(Unfit::SyntaxError) }
-}
-
-/// The lines around a cursor, without their line breaks.
-struct Around {
+/// The lines around a cursor, without their line breaks, and the item they stand in: all that a
+/// suggestion is compared with. Surveyed while the model is still thinking.
+#[derive(Debug)]
+pub struct Surroundings {
     /// Of the cursor's line, what stands before the cursor.
     begun: String,
     /// And what stands after it.
@@ -64,38 +47,55 @@ struct Around {
     tabs: bool,
     crlf: bool,
     block: bool,
+    gate: Gate,
 }
 
 /// Lines below the cursor that a suggestion is compared with.
 const LINES_BELOW: usize = 8;
 
-impl Around {
-    fn of(place: &Place<'_>) -> Self {
+/// Lines looked at for what the file indents with, the first of them this half above the cursor.
+const LINES_NEAR: usize = 400;
+
+impl Surroundings {
+    pub fn of(place: &Place<'_>) -> Self {
         let text = place.text;
         let line_idx = text.byte_to_line(place.offset);
         let line = text.line(line_idx).to_string();
         let cut = place.offset - text.line_to_byte(line_idx);
-        let bare = |line: &str| line.trim_end_matches(['\n', '\r']).to_owned();
-        let lines =
-            |from: usize| (from..text.len_lines()).map(|idx| bare(&text.line(idx).to_string()));
-        let near = line_idx.saturating_sub(200);
+        let bare = |line: RopeSlice<'_>| line.to_string().trim_end_matches(['\n', '\r']).to_owned();
+        let blank = |line: &RopeSlice<'_>| line.chars().all(char::is_whitespace);
+        let near = line_idx.saturating_sub(LINES_NEAR / 2);
+        let above = text.lines_at(line_idx).reversed().take(LINES_NEAR / 2);
+        let below = text.lines_at((line_idx + 1).min(text.len_lines()));
         Self {
             begun: line.get(..cut).unwrap_or(&line).to_owned(),
-            rest: bare(line.get(cut..).unwrap_or_default()),
-            above: (near..line_idx)
-                .rev()
-                .map(|idx| bare(&text.line(idx).to_string()))
-                .find(|line| !line.trim().is_empty())
-                .unwrap_or_default(),
-            below: lines(line_idx + 1)
-                .filter(|line| !line.trim().is_empty())
-                .take(LINES_BELOW)
-                .collect(),
-            tabs: lines(near).take(400).any(|line| line.starts_with('\t')),
+            rest: line.get(cut..).unwrap_or_default().trim_end_matches(['\n', '\r']).to_owned(),
+            above: above.into_iter().find(|line| !blank(line)).map(bare).unwrap_or_default(),
+            below: below.filter(|line| !blank(line)).take(LINES_BELOW).map(bare).collect(),
+            tabs: text.lines_at(near).take(LINES_NEAR).any(|line| line.get_char(0) == Some('\t')),
             crlf: line.ends_with("\r\n")
                 || (line_idx > 0 && text.line(line_idx - 1).to_string().ends_with("\r\n")),
             block: place.extent.is_block(),
+            gate: Gate::prepare(place),
         }
+    }
+
+    /// Makes `raw` fit to be inserted at the cursor, what stands after it staying where it is.
+    pub fn fit(&self, raw: &str) -> Result<String, Unfit> {
+        let text = raw.replace("\r\n", "\n");
+        let text = unfenced(&text);
+        let text = self.without_typed_indent(text);
+        let text = self.without_rest(text);
+        let text = self.without_lines_below(text).trim_end();
+        if text.trim().is_empty() {
+            return Err(Unfit::Empty);
+        }
+        self.repeats(text)?;
+        if degenerate(text) {
+            return Err(Unfit::Degenerate);
+        }
+        let text = self.in_the_files_manner(text);
+        if self.gate.admits(&text) { Ok(text) } else { Err(Unfit::SyntaxError) }
     }
 
     /// On a line that holds nothing but indentation the model may write it once more.

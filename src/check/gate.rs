@@ -18,7 +18,7 @@ const LARGEST_ITEM: usize = 32 << 10;
 
 /// The item around a cursor, parsed.
 #[derive(Debug)]
-pub struct Gate(Option<Parsed>);
+pub(super) struct Gate(Option<Parsed>);
 
 #[derive(Debug)]
 struct Parsed {
@@ -33,12 +33,12 @@ struct Parsed {
 
 impl Gate {
     /// Parses the item around `place`. Without a grammar the gate is open.
-    pub fn prepare(place: &Place<'_>) -> Self {
+    pub(super) fn prepare(place: &Place<'_>) -> Self {
         Self(Parsed::of(place))
     }
 
     /// Whether the item has no more errors with `suggestion` at the cursor than without.
-    pub fn admits(&self, suggestion: &str) -> bool {
+    pub(super) fn admits(&self, suggestion: &str) -> bool {
         self.0.as_ref().is_none_or(|parsed| parsed.admits(suggestion))
     }
 }

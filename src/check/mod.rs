@@ -1,7 +1,8 @@
 //! Whether a text holds. Knows source text and trees, not models.
 
 pub mod fit;
-pub mod gate;
+mod gate;
 
-pub use fit::{Place, Unfit, fit};
-pub use gate::Gate;
+pub use fit::{Place, Surroundings, Unfit};
+
+use gate::Gate;

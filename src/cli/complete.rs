@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::place::Place;
 use crate::{
     config::Settings,
+    index::{Index, Scope},
     model::Client,
     route::State,
     session::{Document, Opened},
@@ -59,7 +60,8 @@ async fn complete(
     let snapshot = document.snapshot();
     let offset = place.offset(&snapshot.text)?;
     let (_settings, subscription) = watch::channel(Arc::clone(&settings));
-    let desk = Arc::new(Desk::open(Client::new()?, subscription));
+    let index = Arc::new(Index::start(Scope::default()));
+    let desk = Arc::new(Desk::open(Client::new()?, subscription, index));
     let mut health = desk.router().watch();
     let ready = health.wait_for(|health| match health.state {
         State::Warm | State::Down => true,

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 pub use reference::{json_schema, reference};
 pub use table::Settings;
-pub use value::{Auto, Bounded, KeepAlive, ProviderSetting};
+pub use value::{Auto, Bounded, Globs, KeepAlive, ProviderSetting};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

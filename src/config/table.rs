@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     Complaint, Layer, Scope,
-    value::{Auto, Bounded, KeepAlive, ProviderSetting, Value},
+    value::{Auto, Bounded, Globs, KeepAlive, ProviderSetting, Value},
 };
 
 /// What is known of one setting beside its value.
@@ -78,6 +78,13 @@ settings! {
     "model_routing.local.completion" Machine completion_model: Auto<String> = Auto::Auto;
     /// The model for everything that has no model of its own.
     "model_routing.local.default" Machine default_model: Auto<String> = Auto::Auto;
+    /// Files that no model is ever shown anything of, whatever it is asked for: globs in the manner of
+    /// a `.gitignore`, from each workspace folder. What `.gitignore` and `.hearthignore` name is left
+    /// out as well.
+    "privacy.exclude" Workspace exclude: Globs = Globs::default();
+    /// Whether the public signatures of dependencies count as context, where their source is on this
+    /// machine (Cargo's registry).
+    "context.dependencies" Workspace dependencies: bool = true;
     /// Whether anything is suggested while typing.
     "completion.enabled" Workspace completion_enabled: bool = true;
     /// Milliseconds without a key before the model is asked. `"auto"`: 30.

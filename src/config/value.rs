@@ -186,3 +186,28 @@ impl Value for KeepAlive {
         json!({ "type": "string", "pattern": "^(-1|[0-9]+(ms|s|m|h))$" })
     }
 }
+
+/// Globs in the manner of a `.gitignore`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Globs(Vec<String>);
+
+impl Globs {
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl Value for Globs {
+    fn read(json: &Json) -> Result<Self, String> {
+        let globs = json.as_array().and_then(|all| all.iter().map(Json::as_str).collect());
+        let globs: Vec<&str> =
+            globs.ok_or_else(|| "a list of globs such as [\"secrets/**\"]".to_owned())?;
+        Ok(Self(globs.into_iter().map(str::to_owned).collect()))
+    }
+    fn show(&self) -> Json {
+        json!(self.0)
+    }
+    fn schema() -> Json {
+        json!({ "type": "array", "items": { "type": "string" } })
+    }
+}

@@ -40,10 +40,17 @@ pub struct Share {
 /// When the window moves, the prefix is left with this part of its share, in percent.
 const AFTER_MOVING: usize = 60;
 
+/// A held suffix that is less than this part of its share is looked at anew.
+const LEAST_LEFT: usize = 4;
+
 impl View<'_> {
-    /// The cursor, moved to the nearest place before it that exists.
+    /// The cursor, moved to the nearest place before it that exists: none is inside a character or
+    /// a line break.
     pub fn cursor(&self) -> usize {
-        self.text.char_to_byte(self.text.byte_to_char(self.offset.min(self.text.len_bytes())))
+        let char_idx = self.text.byte_to_char(self.offset.min(self.text.len_bytes()));
+        let before = char_idx.checked_sub(1).and_then(|before| self.text.get_char(before));
+        let in_break = (before, self.text.get_char(char_idx)) == (Some('\r'), Some('\n'));
+        self.text.char_to_byte(char_idx - usize::from(in_break))
     }
 
     /// The window in bytes. It contains the cursor and is held from now on.
@@ -54,12 +61,18 @@ impl View<'_> {
         let held = self.hold.get();
         let start = held
             .map(|hold| hold.start)
-            .filter(|start| *start <= line && offset - start <= share.prefix)
+            .filter(|start| *start <= offset && offset - start <= share.prefix)
+            .filter(|start| self.may_start(*start, line, offset - line > share.prefix))
             .unwrap_or_else(|| self.start(line, offset, share.prefix));
-        let end = held
+        let held_end = held
             .and_then(|hold| self.text.len_bytes().checked_sub(hold.end_from_end))
             .filter(|end| *end >= self.line_end(line_idx) && end - offset <= share.suffix)
-            .unwrap_or_else(|| self.end(line_idx, offset, share.suffix));
+            .filter(|end| self.may_end(*end));
+        let end = match held_end {
+            Some(end) if end - offset >= share.suffix / LEAST_LEFT => end,
+            // What is typed leaves the suffix as long as it was: the cursor has moved down.
+            held => self.end(line_idx, offset, share.suffix).max(held.unwrap_or(offset)),
+        };
         self.hold.set(Hold { start, end_from_end: self.text.len_bytes() - end });
         start..end
     }
@@ -71,13 +84,15 @@ impl View<'_> {
         let target = offset - share * AFTER_MOVING / 100;
         if target > line {
             // The line alone is larger than what is left of the share after moving.
-            let farthest = offset - share;
-            return if farthest <= line { line } else { self.char_boundary_after(farthest) };
+            return if offset - line <= share { line } else { self.char_boundary_after(target) };
         }
         // A border soon after the target; what is farther would throw too much away.
         let soon = target + share / 5;
         borders::first(self.text, self.tree, self.language, target..soon.min(line + 1))
-            .unwrap_or(line)
+            .unwrap_or_else(|| {
+                // A long line stands there.
+                self.text.line_to_byte(self.text.byte_to_line(target) + 1).min(line)
+            })
     }
 
     fn end(&self, line_idx: usize, offset: usize, share: usize) -> usize {
@@ -89,8 +104,27 @@ impl View<'_> {
         if line_end > farthest {
             return self.text.char_to_byte(self.text.byte_to_char(farthest)).max(offset);
         }
-        let next = line_end + 1..farthest + 1;
-        borders::last(self.text, self.tree, self.language, next).unwrap_or(line_end)
+        // A border that leaves little is passed by: it would be looked for again with every key.
+        let next = (line_end + 1).max(offset + share / LEAST_LEFT)..farthest + 1;
+        borders::last(self.text, self.tree, self.language, next).unwrap_or_else(|| {
+            // A long line stands there.
+            self.text.line_to_byte(self.text.byte_to_line(farthest)).max(line_end)
+        })
+    }
+
+    /// Whether a held `start` still is one: edits inside the window may have joined lines. Inside a
+    /// line it is one while that is the cursor's `line` and alone larger than the share.
+    fn may_start(&self, start: usize, line: usize, line_too_long: bool) -> bool {
+        if start > line {
+            return line_too_long && self.char_boundary_after(start) == start;
+        }
+        self.text.line_to_byte(self.text.byte_to_line(start)) == start
+    }
+
+    /// Whether a held `end` still cuts no line.
+    fn may_end(&self, end: usize) -> bool {
+        let line_idx = self.text.byte_to_line(end);
+        end == self.text.line_to_byte(line_idx) || end == self.line_end(line_idx)
     }
 
     /// Where the line's text ends, before its line break.

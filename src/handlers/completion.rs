@@ -1,7 +1,9 @@
 //! `textDocument/completion`: the same suggestion in a popup, for editors without ghost text.
 //!
 //! A popup waits for nobody: what the model has not finished in time comes with the next key, which
-//! is why the list is always incomplete. A request that was overtaken gets an empty list as well:
+//! is why the list is always incomplete. While one request is open Helix sends no second, so the
+//! first one stays good as long as what is typed agrees with what the model says; editors apply its
+//! answer to the text as it was when they asked. A request that was overtaken gets an empty list as well:
 //! nobody waits for it any more, and Helix logs the cancellation of a request as a failure.
 
 use std::time::Duration;
@@ -37,7 +39,7 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
     let Some(desk) = hearth.desk() else { return future::ready(Ok(list(Vec::new()))).boxed() };
     let encoding = hearth.encoding();
     let offset = convert::to_offset(&snapshot.text, position, encoding);
-    let ticket = snapshot.owner.ask(offset);
+    let ticket = snapshot.owner.ask(offset).following();
     let text = snapshot.text.clone();
     let completing = OwnedTask::spawn(task::complete(
         desk,
@@ -61,11 +63,14 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
         let range = convert::to_range(&text, line_start + typed.start..offset, encoding);
         let new_text = format!("{}{suggestion}", &before[typed.clone()]);
         let first = new_text.trim_start().lines().next().unwrap_or_default();
+        // What is typed along meanwhile still matches it.
+        let in_word = |c: char| c.is_alphanumeric() || c == '_';
+        let first_word = new_text.find(|c| !in_word(c)).unwrap_or(new_text.len());
         Ok(list(vec![CompletionItem {
             label: first.chars().take(LABEL).collect(),
             kind: Some(CompletionItemKind::Text),
             detail: Some("Hearth".to_owned()),
-            filter_text: Some(before[typed].to_owned()),
+            filter_text: Some(new_text[..first_word].to_owned()),
             sort_text: Some("\u{1}".to_owned()),
             insert_text_format: Some(InsertTextFormat::PlainText),
             text_edit: Some(CompletionItemTextEdit::TextEdit(TextEdit { range, new_text })),

@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
 use super::CurrentSettings;
 use crate::{
-    config::Layers,
+    config::{Layers, Settings},
+    index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
-    session::{Encoding, Session, task::OwnedTask},
+    session::{Encoding, Follower, Session, task::OwnedTask},
     task::Desk,
 };
 
@@ -24,6 +26,13 @@ pub struct Hearth {
     pub(super) gone: CancellationToken,
     client: OnceLock<ClientCaps>,
     desk: OnceLock<Arc<Desk>>,
+    index: OnceLock<Arc<Index>>,
+    /// Keeps the index's scope that of the session's roots and the settings.
+    pub(super) scoping: Mutex<Option<OwnedTask>>,
+    /// Wakes that task when the roots change.
+    pub(super) roots_changed: Arc<Notify>,
+    /// Asks to be told of changed files, or watches for them here.
+    pub(super) watching_files: Mutex<Option<OwnedTask>>,
     /// Tells the client how the model is.
     pub(super) telling_status: Mutex<Option<OwnedTask>>,
     /// Asks the client for its settings; a newer question replaces the older one.
@@ -49,6 +58,10 @@ impl Hearth {
             gone,
             client: OnceLock::new(),
             desk: OnceLock::new(),
+            index: OnceLock::new(),
+            scoping: Mutex::default(),
+            roots_changed: Arc::default(),
+            watching_files: Mutex::default(),
             telling_status: Mutex::default(),
             asking_settings: Mutex::default(),
             registering: Mutex::default(),
@@ -72,17 +85,48 @@ impl Hearth {
         self.desk.get().cloned()
     }
 
-    /// Starts to look for a model and to load it.
+    /// What is known of the workspace; `None` before `initialize`.
+    pub fn index(&self) -> Option<&Arc<Index>> {
+        self.index.get()
+    }
+
+    /// Starts to read the workspace, and to look for a model and to load it.
     pub(super) fn open_desk(&self) {
+        let index = self.index.get_or_init(|| self.start_index());
         match model::Client::new() {
             Ok(client) => {
-                let desk = Arc::new(Desk::open(client, self.settings.subscribe()));
+                let desk = Desk::open(client, self.settings.subscribe(), Arc::clone(index));
+                let desk = Arc::new(desk);
                 keep(&self.telling_status, super::status::tell(&desk, self.outbox.clone()));
                 // The framework refuses a second `initialize`.
                 let _ = self.desk.set(desk);
             }
             Err(error) => tracing::error!(%error, "no connection to any model can be made"),
         }
+    }
+
+    fn start_index(&self) -> Arc<Index> {
+        let scope = |session: &Session, settings: &Settings| Scope {
+            roots: session.roots(),
+            exclude: settings.exclude.as_slice().to_vec(),
+        };
+        let index = Arc::new(Index::start(scope(&self.session, &self.settings.get())));
+        self.session.set_follower(Arc::clone(&index) as Arc<dyn Follower>);
+        let (session, following) = (Arc::clone(&self.session), Arc::clone(&index));
+        let (mut settings, roots_changed) =
+            (self.settings.subscribe(), Arc::clone(&self.roots_changed));
+        let task = OwnedTask::spawn(async move {
+            loop {
+                let now = scope(&session, &settings.borrow_and_update());
+                following.set_scope(now);
+                tokio::select! {
+                    changed = settings.changed() => if changed.is_err() { return },
+                    () = roots_changed.notified() => {}
+                }
+            }
+        });
+        keep(&self.scoping, task);
+        index
     }
 
     pub(super) fn met_client(&self, client: ClientCaps) {

@@ -57,6 +57,7 @@ impl LanguageServer for Hearth {
         if client.configuration {
             workspace::ask_settings(self);
         }
+        workspace::watch_files(self);
         if client.register_configuration {
             let outbox = self.outbox.clone();
             let registration = Registration {

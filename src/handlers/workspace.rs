@@ -1,15 +1,16 @@
-//! `workspace/didChangeConfiguration` and `didChangeWorkspaceFolders`.
+//! `workspace/didChangeConfiguration`, `didChangeWorkspaceFolders` and `didChangeWatchedFiles`.
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tower_lsp::gen_lsp_types::{
     ConfigurationItem, ConfigurationParams, ConfigurationRequest, DidChangeConfigurationParams,
-    DidChangeWorkspaceFoldersParams, WorkspaceFolder,
+    DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams, Registration, RegistrationParams,
+    RegistrationRequest, WorkspaceFolder,
 };
 
 use super::{Hearth, current_settings::SECTION, hearth::keep};
-use crate::{config::Layer, lsp::convert, session::task::OwnedTask};
+use crate::{config::Layer, index, lsp::convert, session::task::OwnedTask};
 
 pub fn did_change_configuration(hearth: &Hearth, params: DidChangeConfigurationParams) {
     if hearth.client().configuration {
@@ -43,4 +44,37 @@ pub fn did_change_workspace_folders(hearth: &Hearth, params: DidChangeWorkspaceF
         roots.retain(|root| !removed.contains(root));
         roots.extend(added);
     });
+    hearth.roots_changed.notify_one();
+}
+
+pub fn did_change_watched_files(hearth: &Hearth, params: DidChangeWatchedFilesParams) {
+    let Some(index) = hearth.index() else { return };
+    for path in params.changes.iter().filter_map(|change| convert::to_path(&change.uri)) {
+        index.changed_on_disk(&path);
+    }
+}
+
+/// Has the client tell of changed files where it can, else watches for them here.
+pub(super) fn watch_files(hearth: &Hearth) {
+    let Some(index) = hearth.index().cloned() else { return };
+    let client_can = hearth.client().register_watched_files;
+    let outbox = hearth.outbox.clone();
+    let watchers: Vec<_> =
+        index::watched_globs().map(|glob| json!({ "globPattern": glob })).collect();
+    let registration = Registration {
+        id: "hearth.watchedFiles".to_owned(),
+        method: "workspace/didChangeWatchedFiles".to_owned(),
+        register_options: Some(json!({ "watchers": watchers })),
+    };
+    let params = RegistrationParams { registrations: vec![registration] };
+    let task = OwnedTask::spawn(async move {
+        if client_can {
+            match outbox.ask::<RegistrationRequest>(params).await {
+                Ok(()) => return,
+                Err(error) => tracing::info!(%error, "the client does not tell of changed files"),
+            }
+        }
+        index.watch();
+    });
+    keep(&hearth.watching_files, task);
 }

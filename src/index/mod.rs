@@ -18,6 +18,7 @@ mod names;
 mod reach;
 mod search;
 mod source;
+mod watch;
 mod work;
 
 use std::{
@@ -28,7 +29,6 @@ use std::{
 };
 
 use ropey::Rope;
-use tokio::sync::watch;
 use tree_sitter::Tree;
 
 use crate::{session::Follower, syntax::Language};
@@ -41,6 +41,7 @@ pub use search::Hit;
 pub use source::Skip;
 
 use reach::Reach;
+use watch::Watch;
 use work::{Buffer, Shared};
 
 /// More threads than this read no faster than a disk delivers, and leave nothing for others.
@@ -133,6 +134,15 @@ impl Index {
         self.shared.changed(path);
     }
 
+    /// Has the operating system tell of changed files from now on: for a workspace of which nobody
+    /// calls [`Index::changed_on_disk`].
+    pub fn watch(&self) {
+        match Watch::new(Arc::downgrade(&self.shared)) {
+            Ok(watch) => self.shared.set_watch(watch),
+            Err(error) => tracing::warn!(%error, "changed files will not be noticed"),
+        }
+    }
+
     /// The text that `file` was when it was indexed, from its buffer or read again. `None` when it has
     /// changed since: then its ranges mean nothing, and the index learns of the change soon.
     pub fn text(&self, file: &File) -> Option<String> {
@@ -146,7 +156,7 @@ impl Index {
     }
 
     /// How far the index is, and every later state.
-    pub fn progress(&self) -> watch::Receiver<Progress> {
+    pub fn progress(&self) -> tokio::sync::watch::Receiver<Progress> {
         self.shared.progress.subscribe()
     }
 
@@ -183,7 +193,23 @@ impl Drop for Index {
     }
 }
 
+/// The files that [`Index::changed_on_disk`] wants to hear of, as globs of the protocol.
+pub fn watched_globs() -> impl Iterator<Item = String> {
+    let rules = ["**/.gitignore", "**/.hearthignore", "**/Cargo.{toml,lock}"].map(str::to_owned);
+    rules.into_iter().chain([format!("**/*.{{{}}}", source::extensions().join(","))])
+}
+
 /// Lets every other thread go first.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // Of this thread alone, as Linux has it.
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::debug!(%error, "the index runs at normal priority");
+    }
+}
+
+/// Elsewhere a priority is that of a process.
+#[cfg(not(target_os = "linux"))]
 fn give_way() {}
 
 #[cfg(test)]

@@ -107,6 +107,10 @@ pub(super) fn is_file(entry: &DirEntry) -> bool {
     entry.file_type().is_some_and(|kind| kind.is_file())
 }
 
+pub(super) fn is_folder(entry: &DirEntry) -> bool {
+    entry.file_type().is_some_and(|kind| kind.is_dir())
+}
+
 fn globs(root: &Path, exclude: &[String]) -> Gitignore {
     let mut builder = GitignoreBuilder::new(root);
     for glob in exclude {

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::syntax::Language;
+use crate::syntax::{Language, table::LANGUAGES};
 
 /// Files above this are not read, in bytes: data, or written by a program.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -57,6 +57,15 @@ pub(super) fn is_source(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     Language::by_path(path).is_some()
         || extension.is_some_and(|extension| TEXT_EXTENSIONS.contains(&extension))
+}
+
+/// The extensions of files that are of interest, each once.
+pub(super) fn extensions() -> Vec<&'static str> {
+    let languages = LANGUAGES.iter().flat_map(|language| language.extensions).copied();
+    let mut all: Vec<_> = languages.chain(TEXT_EXTENSIONS.iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The text of the file at `path`, and the state that it was read in.

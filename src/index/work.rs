@@ -27,6 +27,7 @@ use super::{
     modules::Packages,
     reach::{self, Reach},
     source::{self, Stamp},
+    watch::Watch,
 };
 use crate::syntax::Language;
 
@@ -88,6 +89,7 @@ pub(super) struct Shared {
     wake: Condvar,
     reach: RwLock<Arc<Reach>>,
     packages: Packages,
+    watch: Mutex<Option<Watch>>,
     pub(super) progress: watch::Sender<Progress>,
     stop: AtomicBool,
 }
@@ -100,6 +102,7 @@ impl Shared {
             wake: Condvar::new(),
             reach: RwLock::default(),
             packages: Packages::default(),
+            watch: Mutex::default(),
             progress: watch::Sender::default(),
             stop: AtomicBool::new(false),
         }
@@ -163,18 +166,15 @@ impl Shared {
             self.packages.forget(path);
         }
         let mut queue = self.lock();
-        if source::is_source(path) {
-            queue.allowed.remove(path);
-            queue.due.insert(Job::Changed(path.into()));
-        } else if path.is_dir() {
-            queue.due.insert(Job::Scan);
-        } else {
-            // It may have been a folder.
-            let below = queue.known.keys().filter(|known| known.starts_with(path));
-            let below: Vec<_> = below.cloned().map(Job::Changed).collect();
-            queue.due.extend(below);
-        }
+        queue.allowed.remove(path);
+        queue.due.insert(Job::Changed(path.into()));
         self.tell(&queue);
+    }
+
+    /// From now on `watch` follows what may be read.
+    pub(super) fn set_watch(&self, watch: Watch) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+        self.scan();
     }
 
     /// The text of `file` if it is still the one that was indexed.
@@ -204,6 +204,7 @@ impl Shared {
         while let Some(job) = self.next() {
             match &job {
                 Job::Scan => self.do_scan(),
+                Job::Changed(path) if !source::is_source(path) => self.folder_changed(path),
                 Job::Edited(path) | Job::Changed(path) => self.refresh(path, false),
                 Job::Found(path) => self.refresh(path, true),
             }
@@ -230,12 +231,30 @@ impl Shared {
         }
     }
 
+    /// What is no source by its name may be, or have been, a folder.
+    fn folder_changed(&self, path: &Path) {
+        let mut queue = self.lock();
+        if path.is_dir() {
+            queue.due.insert(Job::Scan);
+        } else {
+            let below = queue.known.keys().filter(|known| known.starts_with(path));
+            let below: Vec<_> = below.cloned().map(Job::Changed).collect();
+            queue.due.extend(below);
+        }
+        self.tell(&queue);
+    }
+
     fn do_scan(&self) {
         let reach = self.reach();
+        let watches = self.watch.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let mut folders = HashSet::new();
         let mut seen: HashSet<Arc<Path>> = HashSet::new();
         for entry in reach.entries() {
             if self.stop.load(Ordering::Relaxed) {
                 return;
+            }
+            if watches && reach::is_folder(&entry) {
+                folders.insert(entry.path().to_owned());
             }
             if !reach::is_file(&entry) || !source::is_source(entry.path()) {
                 continue;
@@ -251,7 +270,12 @@ impl Shared {
                 self.tell(&queue);
             }
         }
+        let watch = &mut *self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = watch.as_mut().is_some_and(|watch| watch.set(folders));
         let mut queue = self.lock();
+        if again {
+            queue.due.insert(Job::Scan);
+        }
         let unseen: Vec<_> =
             queue.known.keys().filter(|path| !seen.contains(*path)).cloned().collect();
         queue.due.extend(unseen.into_iter().map(Job::Changed));

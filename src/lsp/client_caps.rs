@@ -18,6 +18,8 @@ pub struct ClientCaps {
     pub configuration: bool,
     /// Reports changed settings once asked to by `client/registerCapability`.
     pub register_configuration: bool,
+    /// Reports changed files once asked to by `client/registerCapability`.
+    pub register_watched_files: bool,
     /// Shows progress that the server starts.
     pub work_done_progress: bool,
 }
@@ -34,6 +36,9 @@ impl ClientCaps {
             configuration: workspace.and_then(|all| all.configuration).unwrap_or(false),
             register_configuration: workspace
                 .and_then(|all| all.did_change_configuration.as_ref()?.dynamic_registration)
+                .unwrap_or(false),
+            register_watched_files: workspace
+                .and_then(|all| all.did_change_watched_files.as_ref()?.dynamic_registration)
                 .unwrap_or(false),
             work_done_progress: window.and_then(|all| all.work_done_progress).unwrap_or(false),
         }

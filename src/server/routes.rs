@@ -32,6 +32,7 @@ pub(super) fn service(
     .sync("textDocument/didChange", documents::did_change)
     .sync("textDocument/didClose", documents::did_close)
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
+    .sync("workspace/didChangeWatchedFiles", workspace::did_change_watched_files)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)

@@ -14,6 +14,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock, PoisonError, RwLock},
+    time::Duration,
 };
 
 use dashmap::DashMap;
@@ -54,6 +55,10 @@ pub trait Follower: fmt::Debug + Send + Sync {
     fn closed(&self, path: &Arc<Path>);
 }
 
+/// A parse after an edit waits this long, so that the request which follows the same key has the
+/// cores for itself: it needs the last tree alone. Edits that come meanwhile are parsed along.
+const AFTER_A_KEY: Duration = Duration::from_millis(4);
+
 /// The open documents of one editor, by their URIs as the editor spells them.
 #[derive(Debug, Default)]
 pub struct Session {
@@ -73,7 +78,8 @@ impl Session {
             tracing::warn!(%uri, "opened although it is open: taking the new text");
             before.close();
         }
-        Self::parse_in_background(&document);
+        // Only now: the follower hears of the document before first.
+        Self::parse_in_background(&document, Duration::ZERO);
     }
 
     /// Has `follower` told of the documents that are opened from now on. There is one at most: a
@@ -92,7 +98,7 @@ impl Session {
             return;
         };
         if document.apply(version, changes, encoding) {
-            Self::parse_in_background(&document);
+            Self::parse_in_background(&document, AFTER_A_KEY);
         }
     }
 
@@ -145,9 +151,12 @@ impl Session {
         parts.join("/").into()
     }
 
-    fn parse_in_background(document: &Arc<Document>) {
+    fn parse_in_background(document: &Arc<Document>, after: Duration) {
         let document = Arc::clone(document);
-        tokio::task::spawn_blocking(move || document.reparse());
+        tokio::task::spawn_blocking(move || {
+            std::thread::sleep(after);
+            document.reparse();
+        });
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Owner {
 struct State {
     /// Edits since the document was opened.
     edits: u64,
+    /// Those of them that did not type along with a running generation.
+    turns: u64,
     /// Number of the newest request.
     newest: u64,
     /// Number of the newest generation.
@@ -68,7 +70,7 @@ pub enum Outcome {
     Overtaken,
     /// Its generation was stopped although the request still stands: start another.
     Stopped,
-    /// What is still to be typed of the text that was produced.
+    /// The text that was produced, from the request's place on.
     Text(String),
     /// There is nothing to show, and why.
     Nothing(String),
@@ -84,18 +86,19 @@ impl Generation {
         }
     }
 
-    /// The part of the result that is still to be typed; `None` when there is none.
-    fn rest(&self) -> Option<&str> {
+    /// The result from `offset` on, unless all of it is typed already.
+    fn rest(&self, offset: usize) -> Option<&str> {
         match &self.end {
-            Some(End::Complete { keep }) => {
-                self.produced.get(self.typed.len()..*keep).filter(|rest| !rest.is_empty())
+            Some(End::Complete { keep }) if self.typed.len() < *keep => {
+                self.produced.get(offset.checked_sub(self.origin)?..*keep)
             }
             _ => None,
         }
     }
 
     fn serves(&self, offset: usize) -> bool {
-        self.origin + self.typed.len() == offset && (self.end.is_none() || self.rest().is_some())
+        self.origin + self.typed.len() == offset
+            && (self.end.is_none() || self.rest(offset).is_some())
     }
 
     /// Takes an edit into what was typed. `false` when it is not typing along.
@@ -120,9 +123,9 @@ impl Owner {
     pub fn edited(&self, edit: ByteEdit, inserted: &str) {
         let mut state = self.lock();
         state.edits += 1;
-        if let Some(generation) = &mut state.generation
-            && !generation.follow(edit, inserted)
-        {
+        let along = state.generation.as_mut().is_some_and(|running| running.follow(edit, inserted));
+        if !along {
+            state.turns += 1;
             state.generation = None;
         }
         drop(state);
@@ -149,10 +152,11 @@ impl Owner {
         if let Some(generation) = &mut state.generation {
             generation.orphaned = None;
         }
-        let (number, edits) = (state.newest, state.edits);
+        let (number, edits, turns) = (state.newest, state.edits, state.turns);
         drop(state);
         self.changed.send_replace(());
-        Ticket { owner: Arc::clone(self), number, edits, offset, settled: false }
+        let owner = Arc::clone(self);
+        Ticket { owner, number, edits, turns, follows: false, offset, settled: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -193,11 +197,26 @@ pub struct Ticket {
     number: u64,
     /// Edits when the request came.
     edits: u64,
+    turns: u64,
+    follows: bool,
     offset: usize,
     settled: bool,
 }
 
 impl Ticket {
+    /// Lets the request stand while what is typed agrees with what is generated: its outcome is still
+    /// the one for its own place. For an editor that asks only once while a popup is on its way.
+    #[must_use]
+    pub fn following(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
+    /// Whether it is [`Ticket::following`].
+    pub fn follows(&self) -> bool {
+        self.follows
+    }
+
     /// Whether a generation serves this request already.
     pub fn is_served(&self) -> bool {
         self.owner
@@ -280,7 +299,7 @@ impl Ticket {
         match &generation.end {
             None => None,
             Some(End::Nothing { reason }) => Some(Outcome::Nothing(reason.clone())),
-            Some(End::Complete { .. }) => Some(generation.rest().map_or_else(
+            Some(End::Complete { .. }) => Some(generation.rest(self.offset).map_or_else(
                 || Outcome::Nothing("the model had nothing to add".to_owned()),
                 |rest| Outcome::Text(rest.to_owned()),
             )),
@@ -288,14 +307,16 @@ impl Ticket {
     }
 
     fn stands(&self, state: &State) -> bool {
-        state.newest == self.number && state.edits == self.edits
+        let unturned = self.follows && state.turns == self.turns;
+        state.newest == self.number && (state.edits == self.edits || unturned)
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.owner.lock();
-        if !self.settled && self.stands(&state) {
+        let cancelled = state.newest == self.number && state.edits == self.edits;
+        if !self.settled && cancelled {
             state.generation = None;
         } else if state.newest == self.number
             && let Some(generation) = &mut state.generation

@@ -14,7 +14,7 @@ use futures::StreamExt;
 
 use super::{Desk, Report};
 use crate::{
-    check::{Gate, Place, fit},
+    check::{Place, Surroundings},
     config::Settings,
     context::{prompt, window::View},
     model::{
@@ -39,6 +39,10 @@ const BLOCK_TOKENS: usize = 240;
 /// How long nothing may be typed before the model is asked, unless the user says otherwise. Editors
 /// wait as well: VS Code some 40 ms, Neovim 200 ms.
 const USUAL_DEBOUNCE: Duration = Duration::from_millis(30);
+
+/// How long a request takes to be on its way to the model. What can be done meanwhile waits for that,
+/// for the two compete for the same cores: on two of them it doubles the way of a keystroke.
+const UNTIL_ASKED: Duration = Duration::from_millis(2);
 
 /// How often a request starts over because its generation was stopped under it.
 const STARTS: usize = 3;
@@ -103,13 +107,13 @@ async fn answer(
         offset,
         extent,
     };
-    let mut gate = None;
+    let mut surroundings = None;
     for _ in 0..STARTS {
         if !ticket.is_served() {
-            let debounce = settings
-                .debounce_ms
-                .set()
-                .map_or(USUAL_DEBOUNCE, |ms| Duration::from_millis(ms.get()));
+            // Whoever has a popup to fill has waited already.
+            let usual = if ticket.follows() { Duration::ZERO } else { USUAL_DEBOUNCE };
+            let debounce =
+                settings.debounce_ms.set().map_or(usual, |ms| Duration::from_millis(ms.get()));
             if !debounce.is_zero() {
                 tokio::select! {
                     () = ticket.overtaken() => return Answer::Overtaken,
@@ -133,14 +137,25 @@ async fn answer(
                 asking.run(sink)
             });
         }
-        // While the model is thinking.
-        let gate = gate.get_or_insert_with(|| Gate::prepare(&place));
-        match ticket.outcome().await {
+        let outcome = {
+            let mut outcome = std::pin::pin!(ticket.outcome());
+            tokio::select! {
+                outcome = &mut outcome => outcome,
+                // While the model is thinking.
+                () = tokio::time::sleep(UNTIL_ASKED) => {
+                    surroundings.get_or_insert_with(|| Surroundings::of(&place));
+                    outcome.await
+                }
+            }
+        };
+        match outcome {
             Outcome::Overtaken => return Answer::Overtaken,
             Outcome::Stopped => {}
             Outcome::Nothing(reason) => return Answer::Nothing(reason),
             Outcome::Text(text) => {
-                return fit(&text, &place, gate)
+                return surroundings
+                    .get_or_insert_with(|| Surroundings::of(&place))
+                    .fit(&text)
                     .map_or_else(|unfit| Answer::Nothing(unfit.to_string()), Answer::Suggestion);
             }
         }

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::{
+    index::Index,
     model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
     route::{Router, Serving},
     session::task::OwnedTask,
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Desk {
     router: Router,
+    index: Arc<Index>,
     /// By the place and name of a model.
     counters: DashMap<String, TokenCounter>,
     last: watch::Sender<Last>,
@@ -52,9 +54,14 @@ pub struct Report {
 
 impl Desk {
     /// Starts to look for models. Must be called inside a tokio runtime.
-    pub fn open(client: Client, settings: watch::Receiver<Arc<crate::config::Settings>>) -> Self {
+    pub fn open(
+        client: Client,
+        settings: watch::Receiver<Arc<crate::config::Settings>>,
+        index: Arc<Index>,
+    ) -> Self {
         Self {
             router: Router::start(client, settings),
+            index,
             counters: DashMap::new(),
             last: watch::Sender::default(),
             clearing: Mutex::default(),
@@ -64,6 +71,11 @@ impl Desk {
 
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// What is known of the workspace.
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// How the last task went, and every later one.

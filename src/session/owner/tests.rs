@@ -69,6 +69,34 @@ async fn what_is_typed_along_is_cut_from_the_answer() {
 }
 
 #[tokio::test]
+async fn a_following_request_stands_while_one_types_along() {
+    let owner = Arc::new(Owner::default());
+    let mut popup = owner.ask(10).following();
+    let steps = start(&popup);
+    steps.send(Step::Push("let x")).expect("running");
+    insert(&owner, 10, "le");
+    steps.send(Step::Push(" = 1;\n")).expect("running");
+    insert(&owner, 12, "t");
+    steps.send(complete(10)).expect("running");
+    assert_eq!(popup.outcome().await, text("let x = 1;"), "what its own place asks for");
+    let mut popup = owner.ask(13).following();
+    insert(&owner, 13, "!");
+    assert_eq!(popup.outcome().await, Outcome::Overtaken);
+}
+
+#[tokio::test]
+async fn a_following_request_that_is_given_up_leaves_its_generation_to_the_next() {
+    let owner = Arc::new(Owner::default());
+    let popup = owner.ask(0).following();
+    let steps = start(&popup);
+    steps.send(Step::Push("foo()")).expect("running");
+    insert(&owner, 0, "f");
+    drop(popup);
+    steps.send(complete(5)).expect("running");
+    assert_eq!(owner.ask(1).outcome().await, text("oo()"));
+}
+
+#[tokio::test]
 async fn a_result_is_kept_for_the_next_key_and_for_the_key_taken_back() {
     let owner = Arc::new(Owner::default());
     let mut ticket = owner.ask(0);
