@@ -8,6 +8,9 @@
 //! cargo bench --bench recall                      both halves of the repositories
 //! cargo bench --bench recall -- FOLDER...         these repositories instead
 //! cargo bench --bench recall -- --forward [...]   with nothing written yet behind the function
+//! cargo bench --bench recall -- --ours [...]      without the baselines, which take their time
+//! cargo bench --bench recall -- --misses [...]    and what a prompt of 2,000 tokens does not show
+//! cargo bench --bench recall -- --fit             the ranking's weights, from the first half
 //! ```
 //!
 //! *DefRecall*: of all needed names, the share with a definition's line in the prompt. *Novel*: the
@@ -19,6 +22,7 @@
 
 mod baselines;
 mod corpus;
+mod fit;
 mod measure;
 mod ours;
 mod truth;
@@ -31,7 +35,7 @@ use measure::Sums;
 use truth::Stoplist;
 
 /// How a hole is made.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// The file as it is, without the statement.
     Maintenance,
@@ -39,28 +43,43 @@ pub enum Mode {
     Forward,
 }
 
+/// What to measure and print.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub mode: Mode,
+    /// Without the baselines.
+    pub ours_alone: bool,
+    /// List what is missed.
+    pub misses: bool,
+}
+
 fn main() -> anyhow::Result<()> {
-    let mut mode = Mode::Maintenance;
-    let mut folders = Vec::new();
+    let mut options = Options { mode: Mode::Maintenance, ours_alone: false, misses: false };
+    let (mut folders, mut fits) = (Vec::new(), false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--bench" => {}
-            "--forward" => mode = Mode::Forward,
+            "--forward" => options.mode = Mode::Forward,
+            "--ours" => options.ours_alone = true,
+            "--misses" => options.misses = true,
+            "--fit" => fits = true,
             folder => folders.push(PathBuf::from(folder)),
         }
     }
     if !folders.is_empty() {
-        return measure("named on the command line", &named(&folders)?, mode);
+        return measure("named on the command line", &named(&folders)?, options);
     }
     let packages = corpus::packages()?;
-    for (title, names) in [("tuned on", corpus::TUNED_ON), ("held out", corpus::HELD_OUT)] {
-        let read = |name: &&str| {
-            let folder = packages.get(*name).ok_or_else(|| anyhow::anyhow!("no package {name}"))?;
-            Repo::read(name, folder)
-        };
-        measure(title, &names.iter().map(read).collect::<Result<Vec<_>, _>>()?, mode)?;
+    let read = |name: &&str| {
+        let folder = packages.get(*name).ok_or_else(|| anyhow::anyhow!("no package {name}"))?;
+        Repo::read(name, folder)
+    };
+    let read_all = |names: &[&str]| names.iter().map(read).collect::<Result<Vec<_>, _>>();
+    if fits {
+        return fit::fit(&read_all(corpus::TUNED_ON)?);
     }
-    Ok(())
+    measure("tuned on", &read_all(corpus::TUNED_ON)?, options)?;
+    measure("held out", &read_all(corpus::HELD_OUT)?, options)
 }
 
 fn named(folders: &[PathBuf]) -> anyhow::Result<Vec<Repo>> {
@@ -72,7 +91,7 @@ fn named(folders: &[PathBuf]) -> anyhow::Result<Vec<Repo>> {
     folders.iter().map(read).collect()
 }
 
-fn measure(title: &str, repos: &[Repo], mode: Mode) -> anyhow::Result<()> {
+fn measure(title: &str, repos: &[Repo], options: Options) -> anyhow::Result<()> {
     let stoplist = Stoplist::default();
     let count = measure::counter(repos);
     let mut sums = Sums::default();
@@ -81,11 +100,11 @@ fn measure(title: &str, repos: &[Repo], mode: Mode) -> anyhow::Result<()> {
         let points = truth::points(repo, &stoplist);
         let needed: usize = points.iter().map(|point| point.needed.len()).sum();
         let novel = points.iter().flat_map(|point| &point.needed).filter(|name| name.novel).count();
-        let lexical = Lexical::new(repo);
+        let lexical = (!options.ours_alone).then(|| Lexical::new(repo));
         let ours = ours::Ours::open(repo)?;
         let before = sums.ours_at_2k();
         for point in &points {
-            sums.point(repo, point, mode, &lexical, &ours, &count);
+            sums.point(repo, point, options, lexical.as_ref(), &ours, &count);
         }
         let (hit, all) = sums.ours_at_2k();
         println!(

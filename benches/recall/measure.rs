@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Write as _, time::Duration};
 use hearth::model::{Budget, Segment, TokenCounter};
 
 use super::{
-    Mode,
+    Mode, Options,
     baselines::{self, Chunk, Lexical},
     corpus::Repo,
     ours::Ours,
@@ -56,7 +56,7 @@ pub fn counter(repos: &[Repo]) -> TokenCounter {
     counter
 }
 
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Cell {
     needed: usize,
     defined: usize,
@@ -76,6 +76,9 @@ struct Cell {
 const METHODS: [&str; 4] =
     ["prefix + suffix", "similar 60-line windows", "BM25 over chunks", "hearth"];
 
+/// The place of what is measured among them.
+const OURS: usize = 3;
+
 /// What all holes came to, by method and budget.
 #[derive(Default)]
 pub struct Sums {
@@ -89,33 +92,37 @@ impl Sums {
         &mut self,
         repo: &Repo,
         point: &Point,
-        mode: Mode,
-        lexical: &Lexical,
+        options: Options,
+        lexical: Option<&Lexical>,
         ours: &Ours,
         counter: &TokenCounter,
     ) {
-        let (text, offset) = hole(repo, point, mode);
+        let (text, offset) = hole(repo, point, options.mode);
+        let open = ours.enter(repo, point.file, &text, offset);
+        for (at, budget) in BUDGETS.into_iter().enumerate() {
+            let shown = open.show(repo, budget, counter);
+            if options.misses && budget == 2_000 {
+                open.print_misses(repo, point, &shown);
+            }
+            self.took.push(shown.took);
+            self.cells[OURS][at].add(point, &shown, budget, counter);
+        }
+        let Some(lexical) = lexical else { return };
         let query = baselines::query(&text, offset);
         let similar = lexical.similar(point.file, &query);
         let bm25 = lexical.bm25(point.file, &query);
-        let open = ours.enter(repo, point.file, &text, offset);
-        for (at, budget) in BUDGETS.iter().enumerate() {
-            let shown = [
-                verbatim(repo, &text, offset, *budget, 100, &[], counter),
-                verbatim(repo, &text, offset, *budget, 50, &similar, counter),
-                verbatim(repo, &text, offset, *budget, 50, &bm25, counter),
-                open.show(repo, *budget, counter),
-            ];
-            self.took.push(shown[3].took);
-            for (method, shown) in shown.iter().enumerate() {
-                self.cells[method][at].add(point, shown, *budget, counter);
+        for (at, budget) in BUDGETS.into_iter().enumerate() {
+            let baselines = [(100, &[][..]), (50, &similar[..]), (50, &bm25[..])];
+            for (method, (local, chunks)) in baselines.into_iter().enumerate() {
+                let shown = verbatim(repo, &text, offset, budget, local, chunks, counter);
+                self.cells[method][at].add(point, &shown, budget, counter);
             }
         }
     }
 
     /// Definitions found and names needed.
     pub fn ours_at_2k(&self) -> (usize, usize) {
-        let cell = &self.cells[3][1];
+        let cell = &self.cells[OURS][1];
         (cell.defined, cell.needed)
     }
 
@@ -137,7 +144,8 @@ impl Sums {
                 let _ = write!(page, "{budget:>9}");
             }
             page.push('\n');
-            for (method, name) in METHODS.iter().enumerate() {
+            let measured = |(method, _): &(usize, &&str)| self.cells[*method][0].holes > 0;
+            for (method, name) in METHODS.iter().enumerate().filter(measured) {
                 let _ = write!(page, "  {name:<26}");
                 for cell in &self.cells[method] {
                     let _ = write!(page, "{:>9.1}", figure(cell));
@@ -145,7 +153,7 @@ impl Sums {
                 page.push('\n');
             }
         }
-        let sum = |of: fn(&Cell) -> usize| self.cells[3].iter().map(of).sum::<usize>();
+        let sum = |of: fn(&Cell) -> usize| self.cells[OURS].iter().map(of).sum::<usize>();
         let mut took = self.took.clone();
         took.sort_unstable();
         let at = |percent: usize| {
@@ -155,9 +163,9 @@ impl Sums {
             page,
             "{} holes, {} needed names, {} of them novel; hearth: overflow {}, items cut {}, a prompt \
              in {:.1} ms at the median, {:.1} at p95",
-            self.cells[3][0].holes,
-            self.cells[3][0].needed,
-            self.cells[3][0].novel,
+            self.cells[OURS][0].holes,
+            self.cells[OURS][0].needed,
+            self.cells[OURS][0].novel,
             sum(|cell| cell.overflow),
             sum(|cell| cell.cut),
             at(50).as_secs_f64() * 1e3,
@@ -210,7 +218,7 @@ impl Cell {
 }
 
 /// The text without the statement, and where it was.
-fn hole(repo: &Repo, point: &Point, mode: Mode) -> (String, usize) {
+pub fn hole(repo: &Repo, point: &Point, mode: Mode) -> (String, usize) {
     let source = &repo.files[point.file];
     let (before, after) = (&source.text[..point.span.start], &source.text[point.span.end..]);
     if mode == Mode::Maintenance {

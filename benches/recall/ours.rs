@@ -17,7 +17,7 @@ use super::{
     baselines,
     corpus::Repo,
     measure::{Piece, Shown},
-    truth,
+    truth::{self, Point},
 };
 
 /// A repository as the server knows it.
@@ -84,12 +84,14 @@ impl Open<'_> {
             let Some(file) = repo.files.iter().position(|it| it.relative == *path) else { continue };
             let text = piece.definition.text;
             let tree = truth::parse(&text);
-            let is_cut = match piece.reason {
-                Reason::Similar => is_cut(&repo.files[file].text, &repo.files[file].tree, &text),
-                Reason::Likely(_) => tree.root_node().has_error(),
+            let is_verbatim = piece.parts.iter().any(|part| part.reason == Reason::Similar);
+            let is_cut = if is_verbatim {
+                is_cut(&repo.files[file].text, &repo.files[file].tree, &text)
+            } else {
+                tree.root_node().has_error()
             };
             if is_cut && std::env::var_os("SHOW_CUT").is_some() {
-                println!("--- cut\n{text}");
+                println!("--- cut {is_verbatim}\n{text}");
             }
             cut += usize::from(is_cut);
             let defines = truth::definitions(tree.root_node(), &text);
@@ -97,6 +99,43 @@ impl Open<'_> {
             pieces.push(Piece { file, text, defines });
         }
         Shown { local, pieces, tokens, cut, took }
+    }
+
+    /// What a prompt does not show, and where the ranking has it.
+    pub fn print_misses(&self, repo: &Repo, point: &Point, shown: &Shown) {
+        let contents = self.index().read();
+        let candidates = recall::candidates(&contents, &self.subject());
+        for needed in &point.needed {
+            let is_shown = shown.pieces.iter().any(|piece| {
+                needed.files.contains(&piece.file) && piece.defines.contains(&needed.name)
+            });
+            if is_shown {
+                continue;
+            }
+            let rank = candidates.iter().position(|candidate| {
+                contents.item(candidate.place).is_some_and(|item| {
+                    item.name() == needed.name
+                        && needed.files.iter().any(|file| {
+                            repo.files[*file].relative == item.file().relative_path()
+                        })
+                })
+            });
+            let line = self.text[..self.offset].lines().count();
+            let place = format!("{}/{}:{line}", repo.name, repo.files[point.file].relative);
+            let novel = if needed.novel { "novel" } else { "" };
+            let found = rank.and_then(|rank| {
+                let candidate = candidates.get(rank)?;
+                let item = contents.item(candidate.place)?;
+                Some(format!(
+                    "{rank} {:.4} {} {} [{}]",
+                    candidate.chance,
+                    item.kind(),
+                    item.path(),
+                    candidate.strongest()
+                ))
+            });
+            println!("miss {place} {novel} {} {}", needed.name, found.unwrap_or_default());
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod infer;
 pub mod layout;
 pub mod prompt;
+mod outline;
 pub mod rank;
 pub mod recall;
 mod scene;

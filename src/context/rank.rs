@@ -22,6 +22,12 @@ const MAX_MEMBERS: usize = 400;
 /// Similar chunks that are asked for names.
 const MAX_HITS: usize = 30;
 
+/// Names behind one that stands near the cursor, too, that are taken to follow it.
+const FOLLOWERS: usize = 12;
+
+/// Lines on either side of the cursor whose names others may follow.
+const LEADERS: u32 = 4;
+
 /// Lines around the cursor whose names are searched for.
 const QUERY_LINES: u32 = 60;
 
@@ -29,7 +35,7 @@ const QUERY_LINES: u32 = 60;
 const MAX_CANDIDATES: usize = 6_000;
 
 /// What is known of a candidate, a number each.
-pub const FEATURES: [&str; 45] = [
+pub const FEATURES: [&str; 56] = [
     "always",
     "named above, near",
     "named below, near",
@@ -75,6 +81,17 @@ pub const FEATURES: [&str; 45] = [
     "not named, shares words around",
     "uses among its type's members",
     "of a trait's implementation",
+    "of a dependency",
+    "its file defines what is named",
+    "follows the same names in similar code",
+    "used by similar code of this file",
+    "follows the same names in this file",
+    "a named type",
+    "a named function",
+    "named, of the receiver's type",
+    "not named, its file defines what is named",
+    "not named, follows the same names",
+    "not named, in the same folder",
 ];
 
 /// A row of features.
@@ -99,8 +116,9 @@ pub(super) struct Ranking {
 
 /// Ranks what the index knows for a scene.
 pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
-    let similar = similar(contents, scene);
-    let used = used_by(contents, &similar);
+    let (own, similar) = search(contents, scene);
+    let evidence =
+        Evidence { elsewhere: used_by(contents, scene, &similar), here: used_by(contents, scene, &own) };
     let mut pool = Pool { contents, scene, seen: FxHashSet::default(), places: Vec::new() };
     let mut types: Vec<_> = scene.types.keys().map(|ty| (*ty, scene.weight(*ty))).collect();
     types.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -116,13 +134,13 @@ pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
     for (_, name) in mentions {
         pool.named(name);
     }
-    let mut by_evidence: Vec<_> = used.iter().map(|(name, evidence)| (*name, *evidence)).collect();
-    by_evidence.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    for (name, _) in by_evidence {
+    let mut used: Vec<_> = evidence.elsewhere.iter().map(|(name, use_of)| (*name, *use_of)).collect();
+    used.sort_by(|a, b| b.1.similar.total_cmp(&a.1.similar).then(a.0.cmp(&b.0)));
+    for (name, _) in used {
         pool.named(name);
     }
     pool.siblings();
-    let describer = Describer::new(contents, scene, &used);
+    let describer = Describer::new(contents, scene, &evidence);
     let candidates = pool.places.iter().filter_map(|place| {
         let features = describer.describe(contents.item(*place)?);
         Some(Candidate { place: *place, features, chance: chance(&features) })
@@ -135,31 +153,67 @@ fn chance(features: &Features) -> f32 {
     1.0 / (1.0 + (-sum).exp())
 }
 
-/// Code of other files that speaks of the same things.
-fn similar(contents: &Contents, scene: &Scene) -> Vec<Hit> {
+/// Code that speaks of the same things: of the document but for the cursor's own, and of other files.
+fn search(contents: &Contents, scene: &Scene) -> (Vec<Hit>, Vec<Hit>) {
     let near = scene.mentions.iter().filter(|(_, mention)| mention.distance() <= QUERY_LINES);
     let mut query: Vec<(Symbol, f32)> = near
         .map(|(name, mention)| (*name, 1.0 / (1.0 + mention.distance() as f32 / 20.0)))
         .collect();
     query.sort_unstable_by_key(|(name, _)| *name);
+    let own = scene.file.and_then(|id| Some((id, contents.file(id)?)));
     // Its own chunks are the likest of all.
-    let own = scene.file.and_then(|file| contents.file(file)).map_or(0, |file| file.chunk_count());
-    let mut hits = contents.search(&query, 400 + own.min(400));
-    hits.retain(|hit| Some(hit.file) != scene.file);
-    hits
+    let count = own.map_or(0, |(_, file)| file.chunk_count());
+    let hits = contents.search(&query, 400 + count.min(400));
+    let (own_hits, others): (Vec<_>, Vec<_>) =
+        hits.into_iter().partition(|hit| Some(hit.file) == scene.file);
+    let at = own.map(|(_, file)| file.chunk_at(scene.offset));
+    (own_hits.into_iter().filter(|hit| Some(hit.chunk) != at).collect(), others)
 }
 
-/// The names in similar code, from 0 to 1 by how similar the most similar of it is.
-fn used_by(contents: &Contents, similar: &[Hit]) -> FxHashMap<Symbol, f32> {
-    let mut used: FxHashMap<Symbol, f32> = FxHashMap::default();
-    let best = similar.first().map_or(1.0, |hit| hit.score.max(f32::EPSILON));
-    for (rank, hit) in similar.iter().take(MAX_HITS).enumerate() {
+/// How code that is like the cursor's uses a name.
+#[derive(Debug, Clone, Copy, Default)]
+struct Use {
+    /// How much such code uses it: the more similar, the more.
+    similar: f32,
+    /// How often it stands right behind what stands near the cursor, too.
+    follows: f32,
+}
+
+/// How code that is like the cursor's uses names.
+struct Evidence {
+    elsewhere: FxHashMap<Symbol, Use>,
+    here: FxHashMap<Symbol, Use>,
+}
+
+fn used_by(contents: &Contents, scene: &Scene, hits: &[Hit]) -> FxHashMap<Symbol, Use> {
+    let mut used: FxHashMap<Symbol, Use> = FxHashMap::default();
+    let best = hits.first().map_or(1.0, |hit| hit.score.max(f32::EPSILON));
+    let files = contents.totals().files.max(1) as f32;
+    let mut names: Vec<(u32, Symbol)> = Vec::new();
+    for (rank, hit) in hits.iter().take(MAX_HITS).enumerate() {
         let Some(file) = contents.file(hit.file) else { continue };
         let weight = hit.score / best / (1.0 + rank as f32 / 5.0);
+        names.clear();
         for (name, places) in file.all_uses() {
             let from = places.partition_point(|place| (*place as usize) < hit.range.start);
-            if places.get(from).is_some_and(|place| (*place as usize) < hit.range.end) {
-                *used.entry(name).or_default() += weight;
+            let inside = places.get(from..).unwrap_or_default().iter();
+            let inside = inside.take_while(|place| (**place as usize) < hit.range.end);
+            let before = names.len();
+            names.extend(inside.map(|place| (*place, name)));
+            if names.len() > before {
+                used.entry(name).or_default().similar += weight;
+            }
+        }
+        names.sort_unstable();
+        for (at, (_, leader)) in names.iter().enumerate() {
+            let mention = scene.mentions.get(leader).map(scene::Mention::distance);
+            let Some(distance) = mention.filter(|distance| *distance <= LEADERS) else { continue };
+            let rarity = 1.0 - (contents.file_frequency(*leader) as f32).ln_1p() / (files + 1.0).ln_1p();
+            let weight = rarity.max(0.0) / (1.0 + distance as f32);
+            for (behind, (_, follower)) in names[at + 1..].iter().take(FOLLOWERS).enumerate() {
+                if follower != leader {
+                    used.entry(*follower).or_default().follows += weight / (1.0 + behind as f32 / 4.0);
+                }
             }
         }
     }
@@ -217,20 +271,39 @@ impl Pool<'_> {
 struct Describer<'a> {
     contents: &'a Contents,
     scene: &'a Scene,
-    used: &'a FxHashMap<Symbol, f32>,
+    evidence: &'a Evidence,
     folder: Option<&'a std::path::Path>,
     files: f32,
+    /// How much of what a file defines is named.
+    affinity: FxHashMap<FileId, f32>,
 }
 
 impl<'a> Describer<'a> {
-    fn new(contents: &'a Contents, scene: &'a Scene, used: &'a FxHashMap<Symbol, f32>) -> Self {
+    fn new(contents: &'a Contents, scene: &'a Scene, evidence: &'a Evidence) -> Self {
         let own = scene.file.and_then(|file| contents.file(file));
+        let mut affinity: FxHashMap<FileId, f32> = FxHashMap::default();
+        for (name, mention) in &scene.mentions {
+            let mut files: Vec<FileId> = contents
+                .definitions(*name)
+                .take(MAX_NAMESAKES + 1)
+                .map(|item| item.place().file)
+                .collect();
+            if files.len() > MAX_NAMESAKES {
+                continue;
+            }
+            files.dedup();
+            let weight = 0.3 + 1.0 / (1.0 + mention.distance() as f32 / 10.0);
+            for file in &files {
+                *affinity.entry(*file).or_default() += weight / files.len() as f32;
+            }
+        }
         Self {
             contents,
             scene,
-            used,
+            evidence,
             folder: own.and_then(|file| file.path().parent()),
             files: contents.totals().files.max(1) as f32,
+            affinity,
         }
     }
 
@@ -254,7 +327,11 @@ impl<'a> Describer<'a> {
         let frequency =
             self.contents.file_frequency(name).saturating_sub(own_file_uses(name)) as f32;
         let popular = frequency.ln_1p();
-        let evidence = self.used.get(&name).copied().unwrap_or(0.0).min(6.0) / 2.0;
+        let use_in = |uses: &FxHashMap<Symbol, Use>| uses.get(&name).copied().unwrap_or_default();
+        let (elsewhere, here) = (use_in(&self.evidence.elsewhere), use_in(&self.evidence.here));
+        let evidence = elsewhere.similar.min(6.0) / 2.0;
+        let follows = elsewhere.follows.ln_1p();
+        let affinity = self.affinity.get(&item.place().file).copied().unwrap_or(0.0).ln_1p();
         let parts = scene::words(item.name());
         let share = |weight: &dyn Fn(&str) -> f32| {
             let sum: f32 = parts.iter().map(|part| weight(part)).sum();
@@ -321,7 +398,18 @@ impl<'a> Describer<'a> {
             not_named * evidence,
             not_named * around,
             (frequency / self.files).sqrt(),
-            flag(of_trait) - flag(*item.file().origin() != Origin::Workspace),
+            flag(of_trait),
+            flag(*item.file().origin() != Origin::Workspace),
+            affinity,
+            follows,
+            here.similar.min(6.0) / 2.0,
+            here.follows.ln_1p(),
+            is_named * flag(kind.is_type()),
+            is_named * flag(matches!(kind, Kind::Function | Kind::Method)),
+            is_named * role(Role::Receiver),
+            not_named * affinity,
+            not_named * follows,
+            not_named * flag(item.file().path().parent() == self.folder),
         ]
     }
 }

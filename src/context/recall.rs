@@ -6,30 +6,37 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tree_sitter::Tree;
 
 use super::{
     layout::Definition,
+    outline::{closing, container, is_container, opening, outline, shown_by},
     rank::{self, Candidate},
     scene::{Place, Scene},
 };
 use crate::{
-    index::{Contents, FileId, Index, Item, ItemRef, Kind},
+    index::{Contents, FileId, Hit, Index, Item, ItemRef},
     syntax::Language,
 };
 
 /// A chance below which a definition is not worth its tokens, however many are left.
 const WORTH: f32 = 0.000_3;
 
-/// Of the room, the part that definitions take at the most while there is similar code, in percent.
-const DEFINITIONS: usize = 72;
+/// Tokens that definitions may have before they share the room with similar code.
+const DEFINITIONS_FIRST: usize = 1_500;
+
+/// Of the room beyond that, the part that definitions take at the most, in percent.
+const DEFINITIONS_THEN: usize = 72;
+
+/// Pieces of similar code that do not fit before no more are tried.
+const MAX_MISSES: usize = 8;
 
 /// Members that share the line of what they stand in, as far as the ranking is concerned.
 const SHARED: usize = 3;
 
-/// Signatures of this length were cut by the index.
-const CUT_SIGNATURE: usize = 1_000;
+/// Tokens of the marks around a file.
+const FRAME: usize = 3;
 
 /// The document for which something is recalled.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +49,28 @@ pub struct Subject<'a> {
     pub offset: usize,
 }
 
-/// Why a piece is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something of another file to show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    pub definition: Definition,
+    /// As the budget's counter says, with the file's path.
+    pub tokens: usize,
+    /// What stands in it and why, in the order of the text.
+    pub parts: Vec<Part>,
+}
+
+/// One reason for which a piece is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The item's path as its language writes it; the lines of similar code, from 1.
+    pub name: String,
+    pub reason: Reason,
+    /// What the ranking thinks of it: a chance for definitions, a score for similar code.
+    pub score: f32,
+}
+
+/// Why something is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// It is likely to be needed: what spoke for it most.
     Likely(&'static str),
@@ -51,24 +78,14 @@ pub enum Reason {
     Similar,
 }
 
-/// Something of another file to show.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Piece {
-    pub definition: Definition,
-    pub reason: Reason,
-    /// What the ranking thinks of it: a chance for definitions, a score for similar code.
-    pub score: f32,
-    /// As the budget's counter says.
-    pub tokens: usize,
-}
-
 /// What was chosen, and what was not.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Recalled {
-    /// In the order in which they are to be shown.
+    /// In the order in which they are to be shown: the least telling first, so that the most telling
+    /// stands next to the code.
     pub pieces: Vec<Piece>,
-    /// Definitions that were worth showing and did not fit.
-    pub left_out: usize,
+    /// Definitions that were worth showing and did not fit, the best first.
+    pub left_out: Vec<Part>,
 }
 
 /// Every candidate for a subject, described and ranked, best first. For whoever measures.
@@ -92,207 +109,184 @@ pub fn recall(
     room: usize,
     count: impl Fn(&str) -> usize,
 ) -> Recalled {
-    let mut chosen = Vec::new();
-    let (mut pieces, left_out, similar) = {
+    let (mut definitions, left_out, similar) = {
         let contents = index.read();
         let ranking = rank::rank(&contents, &scene(&contents, subject));
-        let share = if ranking.similar.is_empty() { room } else { room * DEFINITIONS / 100 };
+        let beyond = room.saturating_sub(DEFINITIONS_FIRST);
+        let share = room.min(DEFINITIONS_FIRST) + beyond * DEFINITIONS_THEN / 100;
         let mut choice = Choice::new(&contents, share, &count);
         let left_out = choice.choose(&ranking.candidates);
         (choice.pieces(), left_out, ranking.similar)
     };
-    let mut left = room.saturating_sub(pieces.iter().map(|piece| piece.tokens).sum());
+    let left = room.saturating_sub(definitions.iter().map(|piece| piece.tokens).sum());
+    let mut pieces = examples(index, &similar, left, count);
+    pieces.reverse();
+    let best = |piece: &Piece| piece.parts.iter().map(|part| part.score).fold(0.0, f32::max);
+    definitions.sort_by(|a, b| best(a).total_cmp(&best(b)));
+    pieces.append(&mut definitions);
+    Recalled { pieces, left_out }
+}
+
+/// The code of `hits` as far as it fits, the most similar first.
+fn examples(
+    index: &Index,
+    hits: &[Hit],
+    mut left: usize,
+    count: impl Fn(&str) -> usize,
+) -> Vec<Piece> {
     let mut texts: FxHashMap<FileId, Option<String>> = FxHashMap::default();
-    let mut misses = 0;
-    for hit in similar {
-        if misses > 8 || left < 40 {
+    let (mut pieces, mut misses) = (Vec::new(), 0);
+    for hit in hits {
+        if misses > MAX_MISSES {
             break;
         }
-        let contents = index.read();
-        let Some(file) = contents.file(hit.file) else { continue };
-        let text = texts.entry(hit.file).or_insert_with(|| index.text(file));
-        let Some(text) = text.as_deref().and_then(|text| text.get(hit.range.clone())) else {
+        // Not held while the file is read.
+        let Some(file) = index.read().file_handle(hit.file) else { continue };
+        let text = texts.entry(hit.file).or_insert_with(|| index.text(&file)).as_deref();
+        let Some((before, text)) =
+            text.and_then(|text| Some((text.get(..hit.range.start)?, text.get(hit.range.clone())?)))
+        else {
             continue;
         };
         let path = file.relative_path().to_owned();
+        let lines = |text: &str| memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        let first = 1 + lines(before);
+        let name = format!("lines {first}-{}", first + lines(text.trim_end()));
         let text = format!("{}\n", text.trim_matches('\n'));
-        let tokens = count(&text) + count(&path) + 2;
+        let tokens = count(&text) + count(&path) + FRAME;
         if tokens > left {
             misses += 1;
             continue;
         }
         left -= tokens;
-        let definition = Definition { path, text };
-        chosen.push(Piece { definition, reason: Reason::Similar, score: hit.score, tokens });
+        let parts = vec![Part { name, reason: Reason::Similar, score: hit.score }];
+        pieces.push(Piece { definition: Definition { path, text }, tokens, parts });
     }
-    pieces.append(&mut chosen);
-    Recalled { pieces, left_out }
+    pieces
 }
 
-/// What a definition is shown by: itself, or the type whose field or variant it is.
-fn shown_by<'a>(item: Item<'a>) -> Option<Item<'a>> {
-    match item.kind() {
-        Kind::Field | Kind::Variant => {
-            let parent = item.parent()?;
-            if parent.kind() == Kind::Variant { parent.parent() } else { Some(parent) }
-        }
-        Kind::Module | Kind::Impl => None,
-        _ => Some(item),
-    }
-}
-
-/// What a member is shown inside of, if it cannot stand alone.
-fn container<'a>(item: Item<'a>) -> Option<Item<'a>> {
-    let parent = item.parent()?;
-    matches!(parent.kind(), Kind::Impl | Kind::Trait | Kind::Class | Kind::Interface)
-        .then_some(parent)
-}
-
-/// The lines of an item that stands alone or in a container.
-fn outline(item: Item<'_>) -> Option<String> {
-    let signature = item.signature();
-    if signature.is_empty() || signature.len() >= CUT_SIGNATURE {
-        return None;
-    }
-    let has_parts = matches!(item.kind(), Kind::Struct | Kind::Union | Kind::Enum);
-    let parts: Vec<Item<'_>> = item.members().filter(|member| {
-        matches!(member.kind(), Kind::Field | Kind::Variant)
-    }).collect();
-    if !has_parts || parts.is_empty() {
-        let end = if signature.ends_with([';', '}']) || item.file().language().is_none_or(|language| language.id != "rust") { "" } else { ";" };
-        return Some(format!("{signature}{end}\n"));
-    }
-    let mut text = format!("{signature} {{\n");
-    for part in parts {
-        if part.signature().len() >= CUT_SIGNATURE {
-            return None;
-        }
-        text.push_str("    ");
-        text.push_str(part.signature().trim_end_matches(','));
-        text.push_str(",\n");
-    }
-    text.push_str("}\n");
-    Some(text)
-}
-
-/// One thing that can be shown or not.
-struct Unit {
-    place: ItemRef,
+/// One definition that can be shown or not.
+struct Unit<'a> {
+    item: Item<'a>,
+    /// Of a container, the line it begins with.
     text: String,
-    tokens: usize,
+    /// Of it or of what is in it.
     chance: f32,
     best: Candidate,
 }
 
-/// Chooses units by chance for their tokens.
+impl Unit<'_> {
+    fn part(&self) -> Part {
+        let reason = Reason::Likely(self.best.strongest());
+        Part { name: self.item.path(), reason, score: self.chance }
+    }
+
+    /// What it is worth for its tokens, about: most units are never counted.
+    fn density(&self) -> f32 {
+        let around = container(self.item).map_or(0, |it| it.signature().len() + 4);
+        let shared = (around + self.item.file().relative_path().len()) / SHARED;
+        self.chance / ((self.text.len() + shared).div_ceil(3) as f32 + 4.0)
+    }
+}
+
+/// Chooses definitions by chance for their tokens.
 struct Choice<'a, F> {
     contents: &'a Contents,
     left: usize,
     count: F,
-    /// By container, or by itself where there is none.
-    chosen: BTreeMap<(FileId, ItemRef), Vec<Unit>>,
-    files: FxHashSet<FileId>,
+    files: BTreeMap<FileId, Chosen<'a>>,
+}
+
+/// What is shown of one file.
+#[derive(Default)]
+struct Chosen<'a> {
+    /// By the container, or by itself where there is none.
+    groups: BTreeMap<ItemRef, Vec<Unit<'a>>>,
+    tokens: usize,
 }
 
 impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
     fn new(contents: &'a Contents, room: usize, count: F) -> Self {
-        Self { contents, left: room, count, chosen: BTreeMap::new(), files: FxHashSet::default() }
+        Self { contents, left: room, count, files: BTreeMap::new() }
     }
 
-    /// Takes what fits, the best for its tokens first. How many were worth it and did not fit.
-    fn choose(&mut self, candidates: &[Candidate]) -> usize {
-        let mut units = self.units(candidates);
-        let worth = |unit: &Unit| unit.chance / (unit.tokens as f32 + 4.0);
-        units.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.place.cmp(&b.place)));
-        let mut left_out = 0;
-        for unit in units {
+    /// Takes what fits, the best for its tokens first. Returns what was worth it and did not fit.
+    fn choose(&mut self, candidates: &[Candidate]) -> Vec<Part> {
+        let mut units: Vec<(f32, Unit<'a>)> =
+            self.units(candidates).map(|unit| (unit.density(), unit)).collect();
+        units.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.item.place().cmp(&b.1.item.place())));
+        let mut left_out = Vec::new();
+        for (_, unit) in units {
             if unit.chance < WORTH {
                 continue;
             }
-            let Some(item) = self.contents.item(unit.place) else { continue };
-            let container = container(item);
-            let key = (unit.place.file, container.map_or(unit.place, |it| it.place()));
+            let file = unit.item.place().file;
+            let group = container(unit.item).map_or(unit.item.place(), |it| it.place());
+            let chosen = self.files.get(&file);
             let mut tokens = (self.count)(&unit.text);
-            if !self.files.contains(&key.0) {
-                tokens += (self.count)(item.file().relative_path()) + 2;
+            if chosen.is_none() {
+                tokens += (self.count)(unit.item.file().relative_path()) + FRAME;
             }
-            if let Some(container) = container.filter(|_| !self.chosen.contains_key(&key)) {
-                if container.signature().len() >= CUT_SIGNATURE {
-                    continue;
-                }
-                tokens += (self.count)(container.signature()) + 4;
+            if chosen.is_none_or(|chosen| !chosen.groups.contains_key(&group))
+                && let Some(around) = container(unit.item)
+            {
+                let Some(opening) = opening(around) else { continue };
+                tokens += (self.count)(&opening) + 2;
             }
             if tokens > self.left {
-                left_out += 1;
+                left_out.push(unit.part());
                 continue;
             }
             self.left -= tokens;
-            self.files.insert(key.0);
-            self.chosen.entry(key).or_default().push(unit);
+            let chosen = self.files.entry(file).or_default();
+            chosen.tokens += tokens;
+            chosen.groups.entry(group).or_default().push(unit);
         }
         left_out
     }
 
-    fn units(&self, candidates: &[Candidate]) -> Vec<Unit> {
-        let mut units: FxHashMap<ItemRef, Unit> = FxHashMap::default();
-        let mut unshown: FxHashSet<ItemRef> = FxHashSet::default();
+    /// What shows the candidates, each once.
+    fn units(&self, candidates: &[Candidate]) -> impl Iterator<Item = Unit<'a>> + use<'a, F> {
+        let mut units: FxHashMap<ItemRef, Option<Unit<'a>>> = FxHashMap::default();
         for candidate in candidates {
-            let item = self.contents.item(candidate.place).and_then(shown_by);
-            let Some(item) = item.filter(|item| !unshown.contains(&item.place())) else { continue };
-            if let Some(unit) = units.get_mut(&item.place()) {
-                unit.chance = 1.0 - (1.0 - unit.chance) * (1.0 - candidate.chance);
-                if candidate.chance > unit.best.chance {
-                    unit.best = *candidate;
-                }
+            let Some(item) = self.contents.item(candidate.place).and_then(shown_by) else {
                 continue;
+            };
+            let unit = units.entry(item.place()).or_insert_with(|| {
+                let text = if is_container(item) { opening(item) } else { outline(item) }?;
+                Some(Unit { item, text, chance: 0.0, best: *candidate })
+            });
+            let Some(unit) = unit else { continue };
+            unit.chance = 1.0 - (1.0 - unit.chance) * (1.0 - candidate.chance);
+            if candidate.chance > unit.best.chance {
+                unit.best = *candidate;
             }
-            let Some(text) = outline(item) else {
-                unshown.insert(item.place());
-                continue;
-            };
-            // Estimated by bytes: most are never shown.
-            let header = container(item).map_or(0, |it| it.signature().len() + 4) / SHARED;
-            let path = item.file().relative_path().len() / SHARED;
-            let tokens = (text.len() + header + path).div_ceil(3);
-            let unit = Unit {
-                place: item.place(),
-                text,
-                tokens,
-                chance: candidate.chance,
-                best: *candidate,
-            };
-            units.insert(item.place(), unit);
         }
-        units.into_values().collect()
+        units.into_values().flatten()
     }
 
-    /// What was chosen, by file, in the order of each file.
+    /// What was chosen, a piece for each file.
     fn pieces(self) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        for ((_, key), mut units) in self.chosen {
-            units.sort_by_key(|unit| unit.place);
-            let Some(item) = self.contents.item(key) else { continue };
-            let is_inside = units.iter().all(|unit| unit.place != key);
-            let mut text = String::new();
-            if is_inside {
-                text.push_str(item.signature());
-                text.push_str(" {\n");
-            }
-            for unit in &units {
-                if is_inside {
-                    text.push_str("    ");
+        for (id, chosen) in self.files {
+            let Some(file) = self.contents.file(id) else { continue };
+            let (mut text, mut parts) = (String::new(), Vec::new());
+            for (group, mut units) in chosen.groups {
+                units.sort_by_key(|unit| unit.item.place());
+                let around = self.contents.item(group).filter(|item| is_container(*item));
+                if let Some(around) = around {
+                    text.push_str(&opening(around).unwrap_or_default());
                 }
-                text.push_str(&unit.text);
+                for unit in &units {
+                    if unit.item.place() != group || around.is_none() {
+                        text.push_str(&unit.text);
+                    }
+                    parts.push(unit.part());
+                }
+                text.push_str(around.map_or("", closing));
             }
-            if is_inside {
-                text.push_str("}\n");
-            }
-            let best = units.iter().max_by(|a, b| a.chance.total_cmp(&b.chance));
-            let Some(best) = best else { continue };
-            let definition = Definition { path: item.file().relative_path().to_owned(), text };
-            let tokens = (self.count)(&definition.text);
-            let reason = Reason::Likely(best.best.strongest());
-            pieces.push(Piece { definition, reason, score: best.chance, tokens });
+            let definition = Definition { path: file.relative_path().to_owned(), text };
+            pieces.push(Piece { definition, tokens: chosen.tokens, parts });
         }
         pieces
     }

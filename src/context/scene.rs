@@ -23,7 +23,7 @@ const MIN_WORD: usize = 3;
 
 /// How a type came into play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub(super) enum Role {
     /// Of the expression whose member is being typed.
     Receiver,
     /// Of what is being built, matched or returned here.
@@ -43,7 +43,7 @@ pub enum Role {
 }
 
 impl Role {
-    pub const COUNT: usize = 8;
+    pub(super) const COUNT: usize = 8;
 }
 
 /// Where a name stands in the document, without what is behind a `//`.
@@ -71,6 +71,8 @@ impl Mention {
 pub(super) struct Scene {
     /// The document, if it is indexed.
     pub(super) file: Option<FileId>,
+    /// The cursor, in bytes.
+    pub(super) offset: usize,
     pub(super) mentions: FxHashMap<Symbol, Mention>,
     /// How much each type is in play, from 0 to 1 for each [`Role`].
     pub(super) types: FxHashMap<Symbol, [f32; Role::COUNT]>,
@@ -92,7 +94,7 @@ pub(super) struct Place<'a> {
 
 impl Scene {
     pub(super) fn at(contents: &Contents, file: Option<FileId>, place: &Place<'_>) -> Self {
-        let mut scene = Self { file, ..Self::default() };
+        let mut scene = Self { file, offset: place.offset, ..Self::default() };
         let around = place.tree.and_then(|tree| {
             let at = place.offset.saturating_sub(1);
             tree.root_node().descendant_for_byte_range(at, place.offset)
@@ -253,7 +255,7 @@ impl Scene {
             if types.is_empty() {
                 // The tree is of before the dot: a plain chain of names can be read as it stands.
                 let chain = value.rsplit(|c: char| !(c.is_alphanumeric() || "_.".contains(c))).next();
-                types = self.chain(contents, inference, chain.unwrap_or_default());
+                types = Self::chain(inference, chain.unwrap_or_default());
             }
             types
         } else {
@@ -264,8 +266,6 @@ impl Scene {
 
     /// The types of `a.b.c`, read as text.
     fn chain(
-        &self,
-        _contents: &Contents,
         inference: &Inference<'_, '_>,
         chain: &str,
     ) -> Vec<Symbol> {
