@@ -5,16 +5,24 @@ use std::{path::Path, sync::Arc, time::Instant};
 use anyhow::Context as _;
 use futures::executor::block_on;
 use hearth::{
-    context::recall::{self, Reason, Subject},
+    context::{
+        prompt::{self, Built},
+        recall::{self, Subject},
+        shelf::{Shelf, Workspace},
+        window::View,
+    },
     index::{Index, Scope},
-    model::TokenCounter,
+    model::{
+        Budget, Segment, TokenCounter,
+        fim::{Mode, QWEN},
+    },
+    session::HoldCell,
     syntax::Language,
 };
 use ropey::Rope;
 use tree_sitter::{Node, Tree};
 
 use super::{
-    baselines,
     corpus::Repo,
     measure::{Piece, Shown},
     truth::{self, Point},
@@ -30,7 +38,9 @@ pub struct Ours {
 pub struct Open<'a> {
     ours: &'a Ours,
     path: Arc<Path>,
+    file: usize,
     text: String,
+    rope: Rope,
     tree: Tree,
     offset: usize,
 }
@@ -47,9 +57,9 @@ impl Ours {
         let path: Arc<Path> = repo.files[file].path.as_path().into();
         let tree = truth::parse(text);
         let rope = Rope::from_str(text);
-        self.index.edited(Arc::clone(&path), Some(self.language), rope, Some(tree.clone()));
+        self.index.edited(Arc::clone(&path), Some(self.language), rope.clone(), Some(tree.clone()));
         block_on(self.index.settled());
-        Open { ours: self, path, text: text.to_owned(), tree, offset }
+        Open { ours: self, path, file, text: text.to_owned(), rope, tree, offset }
     }
 }
 
@@ -68,23 +78,44 @@ impl Open<'_> {
         &self.ours.index
     }
 
+    /// The prompt that the server would send within `budget` tokens.
     pub fn show(&self, repo: &Repo, budget: usize, counter: &TokenCounter) -> Shown {
-        let count = |text: &str| counter.count(text);
+        let shelf = Shelf::default();
+        let hold = HoldCell::default();
+        let relative = repo.files[self.file].relative.as_str();
+        let view = View {
+            text: &self.rope,
+            tree: Some(&self.tree),
+            language: Some(self.ours.language),
+            path: relative,
+            offset: self.offset,
+            hold: &hold,
+        };
+        let workspace = Workspace {
+            index: &self.ours.index,
+            file: Some(&self.path),
+            most_tokens: usize::MAX,
+            shelf: &shelf,
+        };
         let began = Instant::now();
-        let local = baselines::local(&self.text, self.offset, budget * LOCAL / 100, count);
-        let room = budget.saturating_sub(count(&local));
-        let recalled = recall::recall(&self.ours.index, &self.subject(), room, count);
+        let room = Budget::new(budget, None, 0, counter.clone());
+        let built = prompt::build(&view, Some(&workspace), Mode::Fim(&QWEN), &room);
         let took = began.elapsed();
-        let mut tokens = count(&local);
+        let Some(Built { prompt, recalled }) = built else {
+            return Shown { local: String::new(), pieces: Vec::new(), tokens: 0, cut: 0, took };
+        };
+        let mut local = String::new();
+        let own = prompt.segments().iter().map(Segment::as_str);
+        own.skip_while(|text| *text != QWEN.prefix).for_each(|text| local.push_str(text));
+        let tokens = prompt.tokens();
         let mut cut = 0;
         let mut pieces = Vec::new();
-        for piece in recalled.pieces {
-            tokens += piece.tokens;
+        for piece in &recalled.pieces {
             let path = &piece.definition.path;
             let Some(file) = repo.files.iter().position(|it| it.relative == *path) else { continue };
-            let text = piece.definition.text;
+            let text = piece.definition.text.clone();
             let tree = truth::parse(&text);
-            let is_verbatim = piece.parts.iter().any(|part| part.reason == Reason::Similar);
+            let is_verbatim = !piece.parts.iter().all(recall::Part::is_definition);
             let is_cut = if is_verbatim {
                 is_cut(&repo.files[file].text, &repo.files[file].tree, &text)
             } else {
@@ -138,8 +169,6 @@ impl Open<'_> {
         }
     }
 }
-
-const LOCAL: usize = 50;
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {

@@ -8,5 +8,6 @@ mod outline;
 pub mod rank;
 pub mod recall;
 mod scene;
+pub mod shelf;
 mod weights;
 pub mod window;

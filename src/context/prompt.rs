@@ -3,13 +3,17 @@
 //!
 //! Models are trained on `\n`, so that is what they see, whatever ends the file's lines.
 
+use std::sync::Arc;
+
 use crate::model::{
     Budget, Prompt, Segment,
     fim::{FimTokens, Mode},
 };
 
 use super::{
-    layout::{Order, Situation, lay_out},
+    layout::{Definition, Order, Situation, lay_out},
+    recall::{Recalled, with_line_feeds},
+    shelf::Workspace,
     window::{Share, View},
 };
 
@@ -27,14 +31,64 @@ const HOLE_SYSTEM: &str = "You complete source code. The user sends a part of a 
 /// Where the text is missing, for a model that follows instructions.
 const HOLE: &str = "<HOLE>";
 
-/// Builds the prompt for the text that is missing at the cursor of `view`.
+/// Of a budget that is not large, the part that other files may have, in percent.
+const OTHER_FILES: usize = 60;
+
+/// Tokens that the document never needs more of: its usual share and what stands around it.
+const OWN_FILE: usize = 3_800;
+
+/// Bytes of a token, at the least, before anything is known of a model's tokens.
+const BYTES_OF_TOKEN: usize = 3;
+
+/// A prompt, and what it shows of other files.
+#[derive(Debug, Clone)]
+pub struct Built {
+    pub prompt: Prompt,
+    pub recalled: Arc<Recalled>,
+}
+
+/// Builds the prompt for the text that is missing at the cursor of `view`, with what it needs of the
+/// `workspace`.
 ///
-/// `None` when not even the cursor's line fits into the budget.
-pub fn build(view: &View<'_>, mode: Mode, budget: &Budget) -> Option<Prompt> {
+/// Other files have what room the document leaves them. `None` when not even the cursor's line fits
+/// into the budget.
+pub fn build(
+    view: &View<'_>,
+    workspace: Option<&Workspace<'_>>,
+    mode: Mode,
+    budget: &Budget,
+) -> Option<Built> {
+    if let Some(workspace) = workspace {
+        let left = budget.left();
+        let room = (left * OTHER_FILES / 100).max(left.saturating_sub(OWN_FILE));
+        let recalled = workspace.around(view, room, |text| budget.count(text));
+        if !recalled.pieces.is_empty()
+            && let Some(prompt) = around(view, &recalled, mode, budget)
+        {
+            return Some(Built { prompt, recalled });
+        }
+    }
+    let recalled = Arc::default();
+    Some(Built { prompt: around(view, &recalled, mode, budget)?, recalled })
+}
+
+/// As much of the document as fits beside what is recalled.
+fn around(
+    view: &View<'_>,
+    recalled: &Recalled,
+    mode: Mode,
+    budget: &Budget,
+) -> Option<Prompt> {
+    let shown: usize = recalled.pieces.iter().map(|piece| piece.tokens).sum();
+    let most = budget.left().saturating_sub(shown) * BYTES_OF_TOKEN;
     let mut share = USUAL;
+    if most < USUAL.prefix + USUAL.suffix {
+        share.suffix = most * USUAL.suffix / (USUAL.prefix + USUAL.suffix);
+        share.prefix = most - share.suffix;
+    }
     // A quarter less each time: some twenty tries from the usual share to nothing.
     while share.prefix > 0 {
-        if let Some(prompt) = lay(view, share, mode, budget.clone()) {
+        if let Some(prompt) = lay(view, recalled, share, mode, budget.clone()) {
             return Some(prompt);
         }
         share = Share { prefix: share.prefix * 3 / 4, suffix: share.suffix * 3 / 4 };
@@ -42,16 +96,21 @@ pub fn build(view: &View<'_>, mode: Mode, budget: &Budget) -> Option<Prompt> {
     None
 }
 
-fn lay(view: &View<'_>, share: Share, mode: Mode, budget: Budget) -> Option<Prompt> {
+fn lay(
+    view: &View<'_>,
+    recalled: &Recalled,
+    share: Share,
+    mode: Mode,
+    budget: Budget,
+) -> Option<Prompt> {
     let window = view.window(share);
     let offset = view.cursor().clamp(window.start, window.end);
     let line = view.text.line_to_byte(view.text.byte_to_line(offset)).max(window.start);
-    let text = |from: usize, to: usize| {
-        let text = view.text.byte_slice(from..to).to_string();
-        if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
-    };
+    let text = |from: usize, to: usize| with_line_feeds(view.text.byte_slice(from..to).to_string());
+    let definitions: Vec<Definition> =
+        recalled.pieces.iter().map(|piece| piece.definition.clone()).collect();
     let situation = Situation {
-        definitions: &[],
+        definitions: &definitions,
         path: view.path,
         prefix: &text(window.start, line),
         begun: &text(line, offset),
@@ -70,14 +129,23 @@ fn fim(tokens: &FimTokens, situation: &Situation<'_>) -> Vec<Segment> {
 }
 
 fn prefix(situation: &Situation<'_>) -> Vec<Segment> {
-    vec![Segment::text(situation.prefix), Segment::text(situation.begun)]
+    let definitions = situation.definitions.iter();
+    let mut segments: Vec<_> =
+        definitions.map(|definition| Segment::text(definition.text.as_str())).collect();
+    segments.extend([Segment::text(situation.prefix), Segment::text(situation.begun)]);
+    segments
 }
 
 fn hole(situation: &Situation<'_>) -> Vec<Segment> {
-    vec![
+    let definitions = situation.definitions.iter();
+    let mut segments: Vec<_> = definitions
+        .map(|Definition { path, text }| Segment::text(format!("{path}\n{text}\n")))
+        .collect();
+    segments.extend([
         Segment::text(format!("{}\n", situation.path)),
         Segment::text(situation.prefix),
         Segment::text(format!("{}{HOLE}", situation.begun)),
         Segment::text(situation.suffix),
-    ]
+    ]);
+    segments
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tree_sitter::Tree;
 
 use super::{
@@ -52,6 +52,9 @@ pub struct Subject<'a> {
 /// Something of another file to show.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
+    pub file: FileId,
+    /// Of the file as it was when this was taken from it.
+    pub fingerprint: u64,
     pub definition: Definition,
     /// As the budget's counter says, with the file's path.
     pub tokens: usize,
@@ -67,6 +70,12 @@ pub struct Part {
     pub reason: Reason,
     /// What the ranking thinks of it: a chance for definitions, a score for similar code.
     pub score: f32,
+}
+
+impl Part {
+    pub fn is_definition(&self) -> bool {
+        self.reason != Reason::Similar
+    }
 }
 
 /// Why something is shown.
@@ -88,6 +97,9 @@ pub struct Recalled {
     pub left_out: Vec<Part>,
 }
 
+/// Parts that are shown already, by their names.
+type Shown<'a> = FxHashSet<(FileId, &'a str)>;
+
 /// Every candidate for a subject, described and ranked, best first. For whoever measures.
 pub fn candidates(contents: &Contents, subject: &Subject<'_>) -> Vec<Candidate> {
     let mut candidates = rank::rank(contents, &scene(contents, subject)).candidates;
@@ -102,24 +114,30 @@ fn scene(contents: &Contents, subject: &Subject<'_>) -> Scene {
     Scene::at(contents, file, &place)
 }
 
-/// Chooses what to show of other files within `room` tokens, counted by `count`.
+/// Chooses what to show of other files within `room` tokens, counted by `count`, beside the pieces
+/// that are `shown` already.
 pub fn recall(
     index: &Index,
     subject: &Subject<'_>,
     room: usize,
+    shown: &[Piece],
     count: impl Fn(&str) -> usize,
 ) -> Recalled {
+    let shown: Shown<'_> = shown
+        .iter()
+        .flat_map(|piece| piece.parts.iter().map(|part| (piece.file, part.name.as_str())))
+        .collect();
     let (mut definitions, left_out, similar) = {
         let contents = index.read();
         let ranking = rank::rank(&contents, &scene(&contents, subject));
         let beyond = room.saturating_sub(DEFINITIONS_FIRST);
         let share = room.min(DEFINITIONS_FIRST) + beyond * DEFINITIONS_THEN / 100;
         let mut choice = Choice::new(&contents, share, &count);
-        let left_out = choice.choose(&ranking.candidates);
+        let left_out = choice.choose(&ranking.candidates, &shown);
         (choice.pieces(), left_out, ranking.similar)
     };
     let left = room.saturating_sub(definitions.iter().map(|piece| piece.tokens).sum());
-    let mut pieces = examples(index, &similar, left, count);
+    let mut pieces = examples(index, &similar, left, &shown, count);
     pieces.reverse();
     let best = |piece: &Piece| piece.parts.iter().map(|part| part.score).fold(0.0, f32::max);
     definitions.sort_by(|a, b| best(a).total_cmp(&best(b)));
@@ -132,6 +150,7 @@ fn examples(
     index: &Index,
     hits: &[Hit],
     mut left: usize,
+    shown: &Shown<'_>,
     count: impl Fn(&str) -> usize,
 ) -> Vec<Piece> {
     let mut texts: FxHashMap<FileId, Option<String>> = FxHashMap::default();
@@ -152,7 +171,10 @@ fn examples(
         let lines = |text: &str| memchr::memchr_iter(b'\n', text.as_bytes()).count();
         let first = 1 + lines(before);
         let name = format!("lines {first}-{}", first + lines(text.trim_end()));
-        let text = format!("{}\n", text.trim_matches('\n'));
+        if shown.contains(&(hit.file, name.as_str())) {
+            continue;
+        }
+        let text = with_line_feeds(format!("{}\n", text.trim_matches(['\n', '\r'])));
         let tokens = count(&text) + count(&path) + FRAME;
         if tokens > left {
             misses += 1;
@@ -160,9 +182,16 @@ fn examples(
         }
         left -= tokens;
         let parts = vec![Part { name, reason: Reason::Similar, score: hit.score }];
-        pieces.push(Piece { definition: Definition { path, text }, tokens, parts });
+        let (file, fingerprint) = (hit.file, file.fingerprint());
+        let definition = Definition { path, text };
+        pieces.push(Piece { file, fingerprint, definition, tokens, parts });
     }
     pieces
+}
+
+/// Models are trained on `\n`, whatever ends the lines of a file.
+pub(super) fn with_line_feeds(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 
 /// One definition that can be shown or not.
@@ -211,7 +240,7 @@ impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
     }
 
     /// Takes what fits, the best for its tokens first. Returns what was worth it and did not fit.
-    fn choose(&mut self, candidates: &[Candidate]) -> Vec<Part> {
+    fn choose(&mut self, candidates: &[Candidate], shown: &Shown<'_>) -> Vec<Part> {
         let mut units: Vec<(f32, Unit<'a>)> =
             self.units(candidates).map(|unit| (unit.density(), unit)).collect();
         units.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.item.place().cmp(&b.1.item.place())));
@@ -221,6 +250,9 @@ impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
                 continue;
             }
             let file = unit.item.place().file;
+            if !shown.is_empty() && shown.contains(&(file, unit.item.path().as_str())) {
+                continue;
+            }
             let group = container(unit.item).map_or(unit.item.place(), |it| it.place());
             let chosen = self.files.get(&file);
             let mut tokens = (self.count)(&unit.text);
@@ -286,7 +318,8 @@ impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
                 text.push_str(around.map_or("", closing));
             }
             let definition = Definition { path: file.relative_path().to_owned(), text };
-            pieces.push(Piece { definition, tokens: chosen.tokens, parts });
+            let (fingerprint, tokens) = (file.fingerprint(), chosen.tokens);
+            pieces.push(Piece { file: id, fingerprint, definition, tokens, parts });
         }
         pieces
     }
