@@ -3,8 +3,10 @@
 //!
 //! Two parts of each keystroke are measured: from the key on the server's stdin to the whole request
 //! on the model's socket, and from the model's last byte to the answer. The model's text never agrees
-//! with the next key, so that every key asks. Beside them, in the same run, stands the floor: one byte
-//! through a pipe and back (`cat`) and one over a loopback socket and back.
+//! with the next key, so that every key asks. After them, how long the model goes on for nothing: from
+//! a key that its text disagrees with, and from a cancel without an edit (Escape), to the disconnect
+//! seen at its socket. Beside all of it, in the same run, stands the floor: one byte through a pipe and
+//! back (`cat`) and one over a loopback socket and back.
 //!
 //! `cargo bench --bench replay`
 
@@ -22,12 +24,15 @@ use std::{
 use hearth::lsp::ext::StatusState;
 use serde_json::json;
 use support::{
-    client::Setup,
+    client::{Client, Pending, Setup},
     fake_model::{Ending, FakeModel},
 };
 use tower_lsp::gen_lsp_types::Position;
 
 const KEYS: usize = 400;
+
+/// Generations that are stopped each way.
+const STOPS: usize = 100;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
@@ -36,10 +41,11 @@ async fn main() {
     row(&mut page, "floor: pipe + socket", floor.clone());
     let mut resident = 0;
     for lines in [1_000, 10_000] {
-        let (to_model, to_editor, memory) = replay(lines).await;
-        let both: Vec<_> = to_model.iter().zip(&to_editor).map(|(a, b)| *a + *b).collect();
-        row(&mut page, &format!("{lines} lines: key to model"), to_model);
-        row(&mut page, "  model to answer", to_editor);
+        let replayed = replay(lines).await;
+        let parts = replayed.to_model.iter().zip(&replayed.to_editor);
+        let both: Vec<_> = parts.map(|(a, b)| *a + *b).collect();
+        row(&mut page, &format!("{lines} lines: key to model"), replayed.to_model);
+        row(&mut page, "  model to answer", replayed.to_editor);
         let (median, base) = (percentile(both.clone(), 50), percentile(floor.clone(), 50));
         row(&mut page, "  both", both);
         let _ = writeln!(
@@ -47,8 +53,10 @@ async fn main() {
             "  ratio to the floor     {:.1}",
             median.as_secs_f64() / base.as_secs_f64()
         );
+        row(&mut page, "  other key to stop", replayed.disagreed);
+        row(&mut page, "  cancel to stop", replayed.cancelled);
         if lines == 1_000 {
-            resident = memory;
+            resident = replayed.resident;
         }
     }
     let _ = writeln!(
@@ -59,9 +67,22 @@ async fn main() {
     std::io::stdout().write_all(page.as_bytes()).expect("stdout");
 }
 
-/// Types real lines into the middle of a file of `lines` lines. The two parts of each key, and the
-/// server's resident memory in KiB.
-async fn replay(lines: usize) -> (Vec<Duration>, Vec<Duration>, usize) {
+/// What was measured in one file.
+struct Replayed {
+    /// From each key to the request at the model.
+    to_model: Vec<Duration>,
+    /// From the model's last byte to each answer.
+    to_editor: Vec<Duration>,
+    /// From a key that the model's text disagrees with to the disconnect.
+    disagreed: Vec<Duration>,
+    /// From a cancel without an edit to the disconnect.
+    cancelled: Vec<Duration>,
+    /// The server's memory after the keys, in KiB.
+    resident: usize,
+}
+
+/// Types real lines into the middle of a file of `lines` lines.
+async fn replay(lines: usize) -> Replayed {
     let model = FakeModel::llama_server().await;
     let home = tempfile::tempdir().expect("a folder");
     let mut server = tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
@@ -100,14 +121,8 @@ async fn replay(lines: usize) -> (Vec<Duration>, Vec<Duration>, usize) {
             }
             let began = Instant::now();
             at = client.type_at(file, at, &key.to_string());
-            let params = json!({ "textDocument": { "uri": file }, "position": at, "context": { "triggerKind": 2 } });
-            let pending = client.send_raw("textDocument/inlineCompletion", params);
-            let generation = loop {
-                let generation = model.generation().await;
-                if generation.request.body["stream"] == true {
-                    break generation;
-                }
-            };
+            let pending = ask(&client, file, at);
+            let generation = model.generation().await;
             to_model.push(generation.request.body_at - began);
             generation.accept();
             // A model thinks for a while; meanwhile the server prepares.
@@ -123,8 +138,45 @@ async fn replay(lines: usize) -> (Vec<Duration>, Vec<Duration>, usize) {
     let resident = status.unwrap_or_default();
     let resident = resident.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let resident = resident.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    let disagreed = stops(&mut client, &model, file, middle, true).await;
+    let cancelled = stops(&mut client, &model, file, middle, false).await;
     client.shutdown().await;
-    (to_model, to_editor, resident.unwrap_or_default())
+    Replayed { to_model, to_editor, disagreed, cancelled, resident: resident.unwrap_or_default() }
+}
+
+fn ask(client: &Client, file: &str, at: Position) -> Pending {
+    let params =
+        json!({ "textDocument": { "uri": file }, "position": at, "context": { "triggerKind": 2 } });
+    client.send_raw("textDocument/inlineCompletion", params)
+}
+
+/// Stops a generation that has said something, by a key that it disagrees with or by a cancel.
+async fn stops(
+    client: &mut Client,
+    model: &FakeModel,
+    file: &str,
+    line: u32,
+    by_key: bool,
+) -> Vec<Duration> {
+    let mut all = Vec::new();
+    for _ in 0..STOPS {
+        client.change(file, (line, 0), (line, 0), "\n");
+        let at = Position { line, character: 0 };
+        let pending = ask(client, file, at);
+        let mut generation = model.generation().await;
+        generation.send("let kept");
+        // The text arrives, and the model thinks on.
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        let began = Instant::now();
+        if by_key {
+            client.type_at(file, at, "x");
+        } else {
+            client.cancel(&pending);
+        }
+        all.push(generation.disconnected().await - began);
+        pending.answer().await.expect_err("nobody waits any more");
+    }
+    all
 }
 
 /// What the machine itself takes for a byte through a pipe and back plus one over loopback and back.

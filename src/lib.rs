@@ -3,7 +3,7 @@
 //! # The way of a keystroke
 //!
 //! ```text
-//! editor ──► server ──► handlers ──► task::complete ──► route ──► context ──► model ──► socket
+//! editor ──► server ──► handlers ──► task::complete ──► route ──► context ──► model ──► socket | engine
 //!              │           │              │           who, window,   │
 //!           lsp types   session         check          tokenizer   syntax
 //! ```
@@ -26,7 +26,7 @@
 //! | [`index`] | the files of the workspace: items, uses, search | prompts |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
-//! | [`engine`] | tensors: runs a GGUF in this process; no provider asks it yet | everything else |
+//! | [`engine`] | tensors: runs a GGUF in this process | everything else |
 //! | [`config`] | settings | everything above |
 //!
 //! Imports run downwards: cli, server → handlers → task → route, check → context → index, model →

@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use expect_test::{Expect, expect};
 use hearth::{
     context::{
-        prompt::build,
+        layout::Order,
+        prompt,
         window::{Share, View},
     },
     model::{
@@ -27,6 +28,10 @@ fn view<'a>(text: &'a Rope, tree: Option<&'a Tree>, offset: usize, hold: &'a Hol
     View { text, tree, language: Language::by_id("rust"), path: "src/a.rs", offset, hold }
 }
 
+fn build(view: &View<'_>, mode: Mode, order: Order, budget: &Budget) -> Option<Prompt> {
+    prompt::build(view, None, mode, order, budget).map(|built| built.prompt)
+}
+
 fn text(prompt: &Prompt) -> String {
     prompt.segments().iter().map(Segment::as_str).collect()
 }
@@ -36,7 +41,7 @@ fn check(fixture: &str, mode: Mode, expected: Expect) {
     let source = Rope::from_str(&fixture.replacen("$0", "", 1));
     let (tree, hold) = (parsed(&source), HoldCell::default());
     let budget = Budget::new(24_000, None, 48, TokenCounter::default());
-    let prompt = build(&view(&source, tree.as_ref(), offset, &hold), mode, &budget);
+    let prompt = build(&view(&source, tree.as_ref(), offset, &hold), mode, Order::Plain, &budget);
     expected.assert_eq(&text(&prompt.expect("it fits")));
 }
 
@@ -77,6 +82,18 @@ fn an_instruct_model_sees_a_hole() {
         }
     "#]],
     );
+}
+
+#[test]
+fn a_window_with_no_room_for_the_answer_makes_no_prompt_not_even_an_empty_one() {
+    let (source, hold) = (Rope::from_str("\nfn a() {}\n"), HoldCell::default());
+    let built = |context| {
+        let budget = Budget::new(24_000, Some(context), 48, TokenCounter::default());
+        build(&view(&source, None, 0, &hold), Mode::Prefix, Order::Plain, &budget)
+            .map(|prompt| prompt.tokens())
+    };
+    // The answer's 48 and the token that begins a text.
+    assert_eq!([built(0), built(48), built(49)], [None, None, Some(0)]);
 }
 
 /// A file of items of ten lines.
@@ -166,7 +183,12 @@ fn a_cursor_inside_a_line_break_stands_before_it() {
         assert!(window.end >= 9, "{window:?}");
     }
     let budget = Budget::new(1_000, None, 16, TokenCounter::default());
-    let prompt = build(&view(&source, None, 10, &HoldCell::default()), Mode::Fim(&QWEN), &budget);
+    let prompt = build(
+        &view(&source, None, 10, &HoldCell::default()),
+        Mode::Fim(&QWEN),
+        Order::Plain,
+        &budget,
+    );
     let prompt = text(&prompt.expect("it fits"));
     assert!(prompt.contains("fn a() {}<|fim_suffix|>\nfn b() {}\n"), "{prompt}");
 }
@@ -179,7 +201,7 @@ fn document(text: &str) -> Document {
         version: 0,
         text: text.to_owned(),
     };
-    let document = Document::new(opened, "src/a.rs".into());
+    let document = Document::new(opened, "src/a.rs".into(), None);
     document.reparse();
     document
 }
@@ -253,7 +275,7 @@ proptest! {
         let offset = (source.len_bytes() as f64 * at) as usize;
         let (tree, hold) = (parsed(&source), HoldCell::default());
         let budget = Budget::new(ceiling, context, 16, TokenCounter::default());
-        let Some(prompt) = build(&view(&source, tree.as_ref(), offset, &hold), mode, &budget) else {
+        let Some(prompt) = build(&view(&source, tree.as_ref(), offset, &hold), mode, Order::Plain, &budget) else {
             return Ok(());
         };
         let window = context.map_or(ceiling, |context| context.min(ceiling));
@@ -315,7 +337,7 @@ proptest! {
         let (tree, hold) = (parsed(&source), HoldCell::default());
         let view = view(&source, tree.as_ref(), source.len_bytes() * percent / 100, &hold);
         let budget = Budget::new(ceiling, None, 16, TokenCounter::default());
-        let Some(prompt) = build(&view, Mode::Fim(&QWEN), &budget) else { return Ok(()) };
+        let Some(prompt) = build(&view, Mode::Fim(&QWEN), Order::Plain, &budget) else { return Ok(()) };
         let mut sides = [String::new(), String::new()];
         let mut side = None;
         for segment in prompt.segments() {

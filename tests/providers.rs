@@ -6,9 +6,14 @@ use std::{sync::Arc, time::Duration};
 
 use expect_test::{Expect, expect};
 use futures::StreamExt;
-use hearth::model::{
-    Budget, Client, Endpoint, Event, Events, Job, Kind, ModelError, Patience, Prompt, Provider,
-    Segment, Stop, TokenCounter, fim::QWEN, provider,
+use hearth::{
+    model::{
+        Budget, Client, Endpoint, Event, Events, Job, Kind, ModelError, Patience, Prompt, Provider,
+        Segment, Stop, TokenCounter,
+        fim::{self, QWEN},
+        provider,
+    },
+    route::Search,
 };
 use serde_json::{Value, json};
 use support::fake_model::{Ending, FakeModel, Reply};
@@ -23,6 +28,7 @@ async fn fake(kind: Kind) -> FakeModel {
         Kind::Ollama => FakeModel::ollama().await,
         Kind::LlamaServer => FakeModel::llama_server().await,
         Kind::OpenAi => FakeModel::open_ai().await,
+        Kind::BuiltIn => unreachable!("it has no socket"),
     }
 }
 
@@ -549,6 +555,7 @@ async fn a_failure_in_the_middle_is_passed_on() {
                 Kind::Ollama => "{\"error\":\"the runner stopped\"}\n",
                 Kind::LlamaServer => "error: {\"code\":500,\"message\":\"the runner stopped\",\"type\":\"server_error\"}\n\n",
                 Kind::OpenAi => "data: {\"error\":{\"message\":\"the runner stopped\"}}\n\n",
+                Kind::BuiltIn => unreachable!("it has no socket"),
             });
         })
         .await;
@@ -595,6 +602,7 @@ async fn characters_may_be_cut_by_the_wire() {
             Kind::Ollama => "{\"response\":\"é漢🦀\",\"done\":false}\n",
             Kind::LlamaServer => "data: {\"content\":\"é漢🦀\",\"stop\":false}\n\n",
             Kind::OpenAi => "data: {\"choices\":[{\"text\":\"é漢🦀\"}]}\n\n",
+            Kind::BuiltIn => unreachable!("it has no socket"),
         };
         let (text, _) = played(kind, |generation| {
             for byte in message.bytes() {
@@ -816,6 +824,74 @@ async fn a_look_at_ollama() {
           "slots": null,
           "version": "0.33.0"
         }"#]],
+    )
+    .await;
+}
+
+/// What discovery says of a server whose models are these, by the answers of its routes.
+async fn check_choice(kind: Kind, replies: &[(&str, Value)], expected: Expect) {
+    let server = fake(kind).await;
+    for (route, body) in replies {
+        server.reply(route, Reply::json(200, body));
+    }
+    let search = Search {
+        places: vec![server.url()],
+        ..Search::usual(Arc::new(at), |facts| matches!(fim::choose(facts), fim::Mode::Fim(_)))
+    };
+    let found = search.discover().await;
+    let sentence = found.choice.map_or_else(|none| none, |serving| serving.why);
+    expected.assert_eq(&sentence.replace(server.url().as_str().trim_end_matches('/'), "URL"));
+}
+
+#[tokio::test]
+async fn embedding_models_are_never_chosen() {
+    let tags = json!({ "models": [
+        { "name": "nomic-embed-text:latest", "digest": "e1", "details": { "family": "nomic-bert" } },
+        { "name": "qwen2.5:7b", "digest": "d2", "details": { "family": "qwen2" } },
+    ] });
+    let running = json!({ "models": [{ "name": "nomic-embed-text:latest" }] });
+    let shown =
+        |capabilities: Value| json!({ "template": "{{ .Prompt }}", "capabilities": capabilities });
+    // The capabilities decide; a server that is older than those has names and families.
+    check_choice(
+        Kind::Ollama,
+        &[
+            ("GET /api/tags", tags.clone()),
+            ("GET /api/ps", running.clone()),
+            ("POST /api/show", shown(json!(["embedding"]))),
+        ],
+        expect!["Ollama at URL/ has no model that writes text; download a code model into it"],
+    )
+    .await;
+    check_choice(
+        Kind::Ollama,
+        &[("GET /api/tags", tags), ("GET /api/ps", running), ("POST /api/show", shown(json!([])))],
+        expect!["qwen2.5:7b at URL (Ollama): it can be loaded and continues text, as no model that fills in the middle was found"],
+    )
+    .await;
+    let listed = |ids: &[&str]| {
+        let data: Vec<_> = ids.iter().map(|id| json!({ "id": id, "object": "model" })).collect();
+        json!({ "object": "list", "data": data })
+    };
+    let nothing = ("GET /api/v0/models", json!({ "error": "Unexpected endpoint or method." }));
+    check_choice(
+        Kind::OpenAi,
+        &[("GET /v1/models", listed(&["BAAI/bge-m3"])), nothing.clone()],
+        expect!["the OpenAI-compatible server at URL/ has no model that writes text; download a code model into it"],
+    )
+    .await;
+    check_choice(
+        Kind::OpenAi,
+        &[("GET /v1/models", listed(&["BAAI/bge-m3", "llama-3.2-3b"])), nothing],
+        expect!["llama-3.2-3b at URL (the OpenAI-compatible server): it is offered and continues text, as no model that fills in the middle was found"],
+    )
+    .await;
+    check_choice(
+        Kind::LlamaServer,
+        &[("GET /v1/models", listed(&["nomic-embed-text-v1.5.Q8_0.gguf"]))],
+        expect![
+            "llama-server at URL/ has no model that writes text; download a code model into it"
+        ],
     )
     .await;
 }

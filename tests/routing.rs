@@ -26,6 +26,8 @@ use url::Url;
 enum Says {
     /// It is of this kind and has these models.
     Models(Kind, Vec<ModelFacts>),
+    /// The same, but it cannot load any.
+    Full(Kind, Vec<ModelFacts>),
     /// It is a llama-server that loads its model.
     Loading,
     /// It is no model server.
@@ -81,16 +83,18 @@ async fn answer(socket: TcpStream, says: Arc<Mutex<Says>>, tell: mpsc::Unbounded
     let _ = tell.send(question.to_owned());
     let reply = match (question.split_once(' ').unwrap(), &mut *says.lock().unwrap()) {
         (_, Says::Silence) | (("load", "slow"), _) => None,
-        (("load", name), Says::Models(_, models)) if name != "huge" => {
+        (("load", name), Says::Models(_, models)) => {
             let model = models.iter_mut().find(|model| model.name == name);
             let reply = model.map_or("no", |model| {
-                model.loaded = Some(true);
+                model.loaded = model.loaded.map(|_| true);
                 "ok"
             });
             Some(reply.to_owned())
         }
         (("look", "LlamaServer"), Says::Loading) => Some("loading".to_owned()),
-        (("look", kind), Says::Models(own, models)) if format!("{own:?}") == kind => {
+        (("look", kind), Says::Models(own, models) | Says::Full(own, models))
+            if format!("{own:?}") == kind =>
+        {
             let rows = models.iter().map(|model| format!("\n{}", row(model)));
             Some(format!("models{}", rows.collect::<String>()))
         }
@@ -106,10 +110,10 @@ async fn answer(socket: TcpStream, says: Arc<Mutex<Says>>, tell: mpsc::Unbounded
 
 fn row(model: &ModelFacts) -> String {
     format!(
-        "{} {} {} {} {} {}",
+        "{} {} {:?} {} {} {}",
         model.name,
         model.parameters.unwrap_or(0),
-        model.loaded == Some(true),
+        model.loaded,
         model.inserts == Some(true),
         model.relayed,
         model.context.unwrap_or(0)
@@ -169,7 +173,10 @@ impl Provider for Client {
                 ModelFacts {
                     name: cells[0].to_owned(),
                     parameters: number(cells[1]),
-                    loaded: Some(cells[2] == "true"),
+                    loaded: match cells[2] {
+                        "None" => None,
+                        said => Some(said == "Some(true)"),
+                    },
                     inserts: Some(cells[3] == "true"),
                     relayed: cells[4] == "true",
                     context: number(cells[5]).map(|context| usize::try_from(context).unwrap()),
@@ -340,7 +347,7 @@ async fn an_empty_server_says_what_to_do() {
     let server = Server::start(ollama([])).await;
     finds(
         &search(&[server.address]),
-        expect!["Ollama at <A> has no model; download a code model into it"],
+        expect!["Ollama at <A> has no model that writes text; download a code model into it"],
     )
     .await;
 }
@@ -421,7 +428,7 @@ async fn a_sleeping_llama_server_is_left_alone() {
 
 #[tokio::test]
 async fn a_model_that_cannot_be_loaded_says_so() {
-    let server = Server::start(ollama([coder("huge", 400.0)])).await;
+    let server = Server::start(Says::Full(Kind::Ollama, vec![coder("huge", 400.0)])).await;
     let search = search(&[server.address]);
     let probe = start(&search);
     let health = until(&probe, "the sentence", |health| health.message.contains("could not")).await;
@@ -431,6 +438,48 @@ async fn a_model_that_cannot_be_loaded_says_so() {
         &search,
         &expect!["the model could not be loaded: the server at <A> refused: 404 no"],
     );
+}
+
+#[tokio::test]
+async fn what_could_not_be_loaded_is_tried_again_in_time() {
+    for loaded in [None, Some(false)] {
+        let models = vec![ModelFacts { loaded, ..coder("m", 1.5) }];
+        let mut server = Server::start(Says::Full(Kind::OpenAi, models.clone())).await;
+        let probe = start(&search(&[server.address]));
+        server.is_asked("load m").await;
+        until(&probe, "the sentence", |health| health.message.contains("could not")).await;
+        server.is_asked("load m").await;
+        server.says(Says::Models(Kind::OpenAi, models));
+        let health = reaches(&probe, State::Warm).await;
+        assert!(health.message.contains("fills in the middle"), "{}", health.message);
+        // Where the server does not say whether it is loaded, it stays what loading made of it.
+        while server.asked.try_recv().is_ok() {}
+        for _ in 0..3 {
+            let question = soon("a look", server.asked.recv()).await.unwrap();
+            assert!(question.starts_with("look"), "{loaded:?}: {question}");
+        }
+        assert_eq!(probe.health().state, State::Warm);
+    }
+}
+
+#[tokio::test]
+async fn a_nudge_does_not_load_again_what_has_just_failed() {
+    let models = vec![ModelFacts { loaded: None, ..coder("m", 1.5) }];
+    let mut server = Server::start(Says::Full(Kind::OpenAi, models)).await;
+    let probe = Probe::start(
+        search(&[server.address]),
+        Pace::default(),
+        Load { num_ctx: 8192, keep_alive: "30m".to_owned() },
+    );
+    until(&probe, "the sentence", |health| health.message.contains("could not")).await;
+    while server.asked.try_recv().is_ok() {}
+    for _ in 0..3 {
+        probe.nudge();
+        let question = soon("a look", server.asked.recv()).await.unwrap();
+        assert!(question.starts_with("look"), "{question}");
+    }
+    assert_eq!(probe.health().state, State::Cold);
+    assert!(probe.health().message.contains("could not"));
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 import corpus
 import evaluate
 import model
+import ship
 import tokenizer
 import train
 
@@ -186,3 +187,13 @@ def test_baselines_and_scores():
     cases = [(0.9, True), (0.8, True), (0.3, False), (0.2, False), (0.1, False)]
     threshold, rows = evaluate.calibrate(cases)
     assert threshold == 0.15 and rows[-1]["kept"] == 100
+
+
+def test_only_a_model_that_beats_its_baselines_is_shown_unasked():
+    def scores(**exact):
+        return {name: {c: {"exact": x} for c in evaluate.CLASSES} for name, x in exact.items()}
+
+    better, worse = scores(model=3, ngram=1, repeat=2), scores(model=3, ngram=1, repeat=3)
+    assert ship.manners({"threshold": 0.4, "scores": better}) == {"show_above": 0.4, "ghost_text": True}
+    assert ship.manners({"threshold": 0.4, "scores": worse}) == {"show_above": 0.4, "ghost_text": False}
+    assert ship.manners({"threshold": None, "scores": better}) == {"show_above": 1.0, "ghost_text": False}

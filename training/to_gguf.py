@@ -67,7 +67,8 @@ def add_tokenizer(writer, tokenizer):
         writer.add_uint32(f"tokenizer.ggml.{key}_token_id", ids[name])
 
 
-def write(state, kind, path):
+def write(state, kind, path, manners=None):
+    """`manners`: what `ship.py` read off the evaluation, for a model that was judged."""
     profile = PROFILES[state["profile"]]
     writer = gguf.GGUFWriter(path, "qwen2")
     parameters = sum(tensor.numel() for tensor in state["model"].values())
@@ -88,6 +89,9 @@ def write(state, kind, path):
     writer.add_layer_norm_rms_eps(profile.epsilon)
     writer.add_uint32("hearth.layout_version", layout_version())
     writer.add_uint64("hearth.training_tokens", state["seen"])
+    if manners:
+        writer.add_float32("hearth.show_above", manners["show_above"])
+        writer.add_bool("hearth.ghost_text", manners["ghost_text"])
     add_tokenizer(writer, Tokenizer.from_file(str(WORK / f"tokenizer-{profile.vocabulary}.json")))
     for name, tensor in state["model"].items():
         data = tensor.float().cpu().numpy()

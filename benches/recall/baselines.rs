@@ -8,10 +8,7 @@ use std::{
 
 use tree_sitter::Node;
 
-use super::{
-    corpus::Repo,
-    truth::identifiers,
-};
+use super::{corpus::Repo, truth::identifiers};
 
 /// Lines of a window, as Copilot was found to take them.
 const WINDOW: usize = 60;

@@ -91,7 +91,8 @@ pub fn packages() -> anyhow::Result<HashMap<String, PathBuf>> {
         let field = |name| package[name].as_str().context("a package without a name");
         let numbers = field("version")?.split(|c: char| !c.is_ascii_digit());
         let version: Vec<u64> = numbers.filter_map(|part| part.parse().ok()).collect();
-        let folder = Path::new(field("manifest_path")?).parent().context("a manifest in a folder")?;
+        let folder =
+            Path::new(field("manifest_path")?).parent().context("a manifest in a folder")?;
         let known = folders.entry(field("name")?.to_owned()).or_default();
         if known.0 < version {
             *known = (version, folder.to_owned());
@@ -118,9 +119,20 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<Source>) -> anyhow::Resul
         if text.len() > 1 << 20 {
             continue;
         }
-        let relative: Vec<_> = path.strip_prefix(root)?.iter().map(|part| part.to_string_lossy()).collect();
+        let relative: Vec<_> =
+            path.strip_prefix(root)?.iter().map(|part| part.to_string_lossy()).collect();
         let is_aside = relative.iter().any(|part| {
-            matches!(&**part, "tests" | "benches" | "examples" | "test" | "fuzz" | "tests.rs" | "test.rs" | "build.rs")
+            matches!(
+                &**part,
+                "tests"
+                    | "benches"
+                    | "examples"
+                    | "test"
+                    | "fuzz"
+                    | "tests.rs"
+                    | "test.rs"
+                    | "build.rs"
+            )
         }) || text.lines().take(10).any(|line| line.contains("generated"));
         let tree = truth::parse(&text);
         let definitions = truth::definitions(tree.root_node(), &text);

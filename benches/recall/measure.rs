@@ -181,11 +181,8 @@ fn percent(part: usize, whole: usize) -> f64 {
 
 impl Cell {
     fn add(&mut self, point: &Point, shown: &Shown, budget: usize, counter: &TokenCounter) {
-        let pieces: Vec<(&Piece, HashSet<&str>)> = shown
-            .pieces
-            .iter()
-            .map(|piece| (piece, identifiers(&piece.text).collect()))
-            .collect();
+        let pieces: Vec<(&Piece, HashSet<&str>)> =
+            shown.pieces.iter().map(|piece| (piece, identifiers(&piece.text).collect())).collect();
         let local: HashSet<&str> = identifiers(&shown.local).collect();
         let mut missed = 0;
         for needed in &point.needed {
@@ -194,7 +191,8 @@ impl Cell {
                 .pieces
                 .iter()
                 .any(|piece| needed.files.contains(&piece.file) && piece.defines.contains(name));
-            let named = local.contains(name) || pieces.iter().any(|(_, words)| words.contains(name));
+            let named =
+                local.contains(name) || pieces.iter().any(|(_, words)| words.contains(name));
             missed += usize::from(!defined);
             self.needed += 1;
             self.defined += usize::from(defined);

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use futures::executor::block_on;
 use hearth::{
     context::{
+        layout::Order,
         prompt::{self, Built},
         recall::{self, Subject},
         shelf::{Shelf, Workspace},
@@ -99,7 +100,7 @@ impl Open<'_> {
         };
         let began = Instant::now();
         let room = Budget::new(budget, None, 0, counter.clone());
-        let built = prompt::build(&view, Some(&workspace), Mode::Fim(&QWEN), &room);
+        let built = prompt::build(&view, Some(&workspace), Mode::Fim(&QWEN), Order::Plain, &room);
         let took = began.elapsed();
         let Some(Built { prompt, recalled }) = built else {
             return Shown { local: String::new(), pieces: Vec::new(), tokens: 0, cut: 0, took };
@@ -112,7 +113,9 @@ impl Open<'_> {
         let mut pieces = Vec::new();
         for piece in &recalled.pieces {
             let path = &piece.definition.path;
-            let Some(file) = repo.files.iter().position(|it| it.relative == *path) else { continue };
+            let Some(file) = repo.files.iter().position(|it| it.relative == *path) else {
+                continue;
+            };
             let text = piece.definition.text.clone();
             let tree = truth::parse(&text);
             let is_verbatim = !piece.parts.iter().all(recall::Part::is_definition);
@@ -146,9 +149,10 @@ impl Open<'_> {
             let rank = candidates.iter().position(|candidate| {
                 contents.item(candidate.place).is_some_and(|item| {
                     item.name() == needed.name
-                        && needed.files.iter().any(|file| {
-                            repo.files[*file].relative == item.file().relative_path()
-                        })
+                        && needed
+                            .files
+                            .iter()
+                            .any(|file| repo.files[*file].relative == item.file().relative_path())
                 })
             });
             let line = self.text[..self.offset].lines().count();

@@ -200,9 +200,9 @@ fn is_tests(module: Node<'_>, text: &str) -> bool {
 /// Whether an attribute before the item says that it is a test.
 fn is_test(item: Node<'_>, text: &str) -> bool {
     let mut before = item.prev_sibling();
-    while let Some(node) = before.filter(|node| {
-        matches!(node.kind(), "attribute_item" | "line_comment" | "block_comment")
-    }) {
+    while let Some(node) = before
+        .filter(|node| matches!(node.kind(), "attribute_item" | "line_comment" | "block_comment"))
+    {
         if node.kind() == "attribute_item" && text[node.byte_range()].contains("test") {
             return true;
         }

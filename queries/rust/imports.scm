@@ -5,6 +5,8 @@
 ; @name     what is taken of it; without one, the module itself
 ; @alias    the name it has here
 ; @all      everything in it is taken
+; @visibility   the keyword that hands it on
 
 (use_declaration
+  (visibility_modifier)? @visibility
   argument: (_) @tree)

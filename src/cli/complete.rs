@@ -14,7 +14,7 @@ use crate::{
     route::State,
     session::{Document, Opened},
     syntax::Language,
-    task::{self, Answer, Desk, Report},
+    task::{self, Answer, Audience, Desk, Report},
 };
 
 /// How long a model may take to load before a person gives up.
@@ -65,15 +65,19 @@ async fn complete(
     let mut health = desk.router().watch();
     let ready = health.wait_for(|health| match health.state {
         State::Warm | State::Down => true,
-        State::Cold | State::Loading => false,
+        State::Loading => false,
+        // Chosen and not being loaded: asking loads it, or says why it cannot be.
+        State::Cold => health.choice.is_some(),
     });
     match tokio::time::timeout(LOADING, ready).await {
-        Ok(Ok(health)) if health.state == State::Warm => {}
+        Ok(Ok(health)) if health.choice.is_some() => {}
         Ok(Ok(health)) => bail!("{}", health.message),
         Ok(Err(_)) | Err(_) => bail!("the model was not loaded within {} s", LOADING.as_secs()),
     }
     let ticket = snapshot.owner.ask(offset);
-    let answer = task::complete(Arc::clone(&desk), settings, snapshot, offset, ticket, None).await;
+    let answer =
+        task::complete(Arc::clone(&desk), settings, snapshot, offset, ticket, Audience::Command)
+            .await;
     let report = desk.last().borrow().report.clone();
     Ok((answer, report))
 }
@@ -125,6 +129,8 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             "promptTokensAreExact": report.map(|report| report.usage.is_some_and(|usage| usage.prompt_tokens.is_some())),
             "cachedTokens": report.and_then(|report| report.usage?.cached_tokens),
             "outputTokens": report.and_then(|report| report.usage?.output_tokens),
+            "confidence": report.and_then(|report| report.usage?.confidence),
+            "withheld": report.and_then(|report| report.withheld.as_ref()),
             "firstTextMs": report.and_then(|report| report.first_text).map(ms),
             "totalMs": report.map(|report| ms(report.total)),
             "prompt": prompt,
@@ -161,6 +167,15 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             report.mode,
             ms(report.total)
         )?;
+        if let Some(confidence) = report.usage.and_then(|usage| usage.confidence) {
+            writeln!(
+                about,
+                "the model gave its tokens a probability of {confidence:.2} on average"
+            )?;
+        }
+        if let Some(withheld) = &report.withheld {
+            writeln!(about, "an editor would show nothing here: {withheld}")?;
+        }
     }
     Ok(())
 }

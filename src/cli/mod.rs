@@ -4,6 +4,7 @@
 //! stdout carries a command's result and nothing else; everything about it goes to stderr.
 
 mod complete;
+mod model;
 mod place;
 mod serve;
 mod status;
@@ -41,6 +42,8 @@ enum Command {
     Complete(complete::Arguments),
     /// Say which model would answer, and why
     Status(status::Arguments),
+    /// Say which model is built in, or put another one in its place
+    Model(model::Arguments),
 }
 
 /// Runs the command that the process's arguments name.
@@ -51,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
+        Command::Model(model) => model::run(&model),
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed there is nobody to tell.

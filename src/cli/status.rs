@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     model::{Client, fim},
     route::router,
+    task,
 };
 
 #[derive(Debug, clap::Args)]
@@ -42,12 +43,20 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
                 "why": serving.why,
             })
         });
-        writeln!(out, "{:#}", json!({ "choice": choice.ok(), "seen": seen }))?;
+        let built_in = found.built_in.as_ref().map(|look| match look {
+            Ok(sighting) => json!({ "sighting": sighting }),
+            Err(error) => json!({ "error": error.to_string() }),
+        });
+        let found = json!({ "choice": choice.ok(), "seen": seen, "builtIn": built_in });
+        writeln!(out, "{found:#}")?;
     } else {
         match &found.choice {
             Ok(serving) => {
                 writeln!(out, "{}", serving.why)?;
                 writeln!(out, "  asked by {}", fim::choose(&serving.model))?;
+                if let Some(reason) = task::unasked(serving, &settings) {
+                    writeln!(out, "  {reason}")?;
+                }
             }
             Err(why) => writeln!(out, "{why}")?,
         }
@@ -60,6 +69,14 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
                 }
                 Err(error) => writeln!(out, "  {error}")?,
             }
+        }
+        match &found.built_in {
+            Some(Ok(sighting)) => {
+                let models = sighting.models.iter().map(|model| model.name.as_str());
+                writeln!(out, "  built-in: {}", models.collect::<String>())?;
+            }
+            Some(Err(error)) => writeln!(out, "  {error}")?,
+            None => {}
         }
     }
     Ok(if found.choice.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 pub use reference::{json_schema, reference};
 pub use table::Settings;
-pub use value::{Auto, Bounded, Globs, KeepAlive, ProviderSetting};
+pub use value::{Auto, Bounded, KeepAlive, ProviderSetting};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +127,26 @@ pub fn user_file() -> Option<PathBuf> {
         _ => std::env::home_dir()?.join(".config"),
     };
     Some(folder.join("hearth").join("config.toml"))
+}
+
+/// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn cargo_home() -> Option<PathBuf> {
+    match std::env::var("CARGO_HOME") {
+        Ok(folder) if !folder.is_empty() => Some(PathBuf::from(folder)),
+        _ => Some(std::env::home_dir()?.join(".cargo")),
+    }
+}
+
+/// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
+/// repository. It need not exist. `None` where there is no home folder.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn data_folder() -> Option<PathBuf> {
+    let folder = match std::env::var("XDG_DATA_HOME") {
+        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => std::env::home_dir()?.join(".local").join("share"),
+    };
+    Some(folder.join("hearth"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     Complaint, Layer, Scope,
-    value::{Auto, Bounded, Globs, KeepAlive, ProviderSetting, Value},
+    value::{Auto, Bounded, KeepAlive, ProviderSetting, Value},
 };
 
 /// What is known of one setting beside its value.
@@ -66,8 +66,10 @@ settings! {
     /// No prompt for a local model is ever larger than this many tokens, whatever context the model
     /// is loaded with: the quality of local models falls beyond 16,000 to 32,000.
     "router.thresholds.max_local_context_tokens" Workspace max_local_context_tokens: Bounded<512, 1_000_000> = Bounded::new(24_000);
-    /// Which kind of server answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and
-    /// every other server with `/v1/completions`), or `"auto"`.
+    /// Who answers: `"ollama"`, `"llama-server"`, `"openai"` (LM Studio, vLLM and every other server
+    /// with `/v1/completions`), or `"built-in"`, the model in this process (`hearth model` says
+    /// which). `"auto"`: a running server with a model that fills in the middle, else the model in
+    /// this process, unless `router.local_endpoint` says where to look.
     "local.provider" Machine provider: Auto<ProviderSetting> = Auto::Auto;
     /// How long the server keeps the model in memory after its last use (Ollama): a duration such as
     /// `"30m"`, or `"-1"` for always.
@@ -78,13 +80,6 @@ settings! {
     "model_routing.local.completion" Machine completion_model: Auto<String> = Auto::Auto;
     /// The model for everything that has no model of its own.
     "model_routing.local.default" Machine default_model: Auto<String> = Auto::Auto;
-    /// Files that no model is ever shown anything of, whatever it is asked for: globs in the manner of
-    /// a `.gitignore`, from each workspace folder. What `.gitignore` and `.hearthignore` name is left
-    /// out as well.
-    "privacy.exclude" Workspace exclude: Globs = Globs::default();
-    /// Whether the public signatures of dependencies count as context, where their source is on this
-    /// machine (Cargo's registry).
-    "context.dependencies" Workspace dependencies: bool = true;
     /// Whether anything is suggested while typing.
     "completion.enabled" Workspace completion_enabled: bool = true;
     /// Milliseconds without a key before the model is asked. `"auto"`: 30.
@@ -95,6 +90,15 @@ settings! {
     "health_check.timeout_ms" Workspace health_timeout_ms: Bounded<50, 60_000> = Bounded::new(2_000);
     /// Further looks before a server that did not answer counts as down.
     "health_check.retry_count" Workspace health_retry_count: Bounded<0, 10> = Bounded::new(2);
+    /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
+    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well.
+    "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Tokens of a prompt that may show definitions and similar code of other files, at the most; 0 for
+    /// none. What is unlikely to help is left out anyway.
+    "context.max_tokens" Workspace context_max_tokens: Bounded<0, 1_000_000> = Bounded::new(2_000);
+    /// Whether the public signatures of dependencies count as context, where their source is on this
+    /// machine (Cargo's registry).
+    "context.dependencies" Workspace context_dependencies: bool = true;
 }
 
 /// Takes what `tree` says into `settings`, and complains of the rest.

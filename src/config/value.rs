@@ -74,6 +74,21 @@ impl Value for String {
     }
 }
 
+/// A list of globs or names.
+impl Value for Vec<String> {
+    fn read(json: &Json) -> Result<Self, String> {
+        let expected = || "a list of patterns in quotes".to_owned();
+        let items = json.as_array().ok_or_else(expected)?;
+        items.iter().map(|item| String::read(item).map_err(|_| expected())).collect()
+    }
+    fn show(&self) -> Json {
+        json!(self)
+    }
+    fn schema() -> Json {
+        json!({ "type": "array", "items": String::schema() })
+    }
+}
+
 impl Value for url::Url {
     fn read(json: &Json) -> Result<Self, String> {
         let expected = || "a URL such as \"http://127.0.0.1:11434\"".to_owned();
@@ -131,11 +146,16 @@ pub enum ProviderSetting {
     Ollama,
     LlamaServer,
     OpenAi,
+    BuiltIn,
 }
 
 impl ProviderSetting {
-    const NAMES: [(&str, Self); 3] =
-        [("ollama", Self::Ollama), ("llama-server", Self::LlamaServer), ("openai", Self::OpenAi)];
+    const NAMES: [(&str, Self); 4] = [
+        ("ollama", Self::Ollama),
+        ("llama-server", Self::LlamaServer),
+        ("openai", Self::OpenAi),
+        ("built-in", Self::BuiltIn),
+    ];
 }
 
 impl Value for ProviderSetting {
@@ -144,7 +164,9 @@ impl Value for ProviderSetting {
             .iter()
             .find(|(name, _)| json.as_str() == Some(name))
             .map(|(_, provider)| *provider)
-            .ok_or_else(|| "one of \"ollama\", \"llama-server\", \"openai\"".to_owned())
+            .ok_or_else(|| {
+                "one of \"ollama\", \"llama-server\", \"openai\", \"built-in\"".to_owned()
+            })
     }
     fn show(&self) -> Json {
         json!(Self::NAMES.iter().find(|(_, provider)| provider == self).map(|(name, _)| *name))
@@ -184,30 +206,5 @@ impl Value for KeepAlive {
     }
     fn schema() -> Json {
         json!({ "type": "string", "pattern": "^(-1|[0-9]+(ms|s|m|h))$" })
-    }
-}
-
-/// Globs in the manner of a `.gitignore`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Globs(Vec<String>);
-
-impl Globs {
-    pub fn as_slice(&self) -> &[String] {
-        &self.0
-    }
-}
-
-impl Value for Globs {
-    fn read(json: &Json) -> Result<Self, String> {
-        let globs = json.as_array().and_then(|all| all.iter().map(Json::as_str).collect());
-        let globs: Vec<&str> =
-            globs.ok_or_else(|| "a list of globs such as [\"secrets/**\"]".to_owned())?;
-        Ok(Self(globs.into_iter().map(str::to_owned).collect()))
-    }
-    fn show(&self) -> Json {
-        json!(self.0)
-    }
-    fn schema() -> Json {
-        json!({ "type": "array", "items": { "type": "string" } })
     }
 }

@@ -166,9 +166,10 @@ impl<'tree, 'a> Inference<'tree, 'a> {
             "field_expression" => self.of_field(value),
             "call_expression" => self.of_call(value),
             "scoped_identifier" => self.of_path(value),
-            "struct_expression" => {
-                value.child_by_field_name("name").map(|name| self.types_in(name)).unwrap_or_default()
-            }
+            "struct_expression" => value
+                .child_by_field_name("name")
+                .map(|name| self.types_in(name))
+                .unwrap_or_default(),
             "type_cast_expression" => {
                 value.child_by_field_name("type").map(|ty| self.types_in(ty)).unwrap_or_default()
             }
@@ -176,8 +177,14 @@ impl<'tree, 'a> Inference<'tree, 'a> {
                 let function = value.child_by_field_name("function");
                 function.map(|function| self.of_value(function)).unwrap_or_default()
             }
-            "index_expression" | "try_expression" | "await_expression" | "reference_expression"
-            | "parenthesized_expression" | "unary_expression" | "mut_pattern" | "return_expression"
+            "index_expression"
+            | "try_expression"
+            | "await_expression"
+            | "reference_expression"
+            | "parenthesized_expression"
+            | "unary_expression"
+            | "mut_pattern"
+            | "return_expression"
             | "expression_statement" => self.of_first(value),
             "block" | "unsafe_block" | "async_block" => {
                 let last = value.named_child_count().checked_sub(1);
@@ -209,7 +216,10 @@ impl<'tree, 'a> Inference<'tree, 'a> {
 
     fn of_first(&self, value: Node<'tree>) -> Types {
         let inner = value.named_children(&mut value.walk()).find(|child| {
-            !matches!(child.kind(), "mutable_specifier" | "line_comment" | "block_comment" | "label")
+            !matches!(
+                child.kind(),
+                "mutable_specifier" | "line_comment" | "block_comment" | "label"
+            )
         });
         inner.map(|inner| self.of_value(inner)).unwrap_or_default()
     }

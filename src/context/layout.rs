@@ -9,7 +9,7 @@
 //!
 //! This module never cuts, ranks or counts: whoever calls it has decided what is in the prompt.
 
-use crate::model::{Segment, fim::FimTokens};
+use crate::model::{ModelFacts, Segment, fim::FimTokens};
 
 /// Raised whenever the output of [`lay_out`] changes for the same situation. A GGUF that was trained
 /// on one version says so in its metadata and is refused begun prompts of another.
@@ -46,6 +46,16 @@ pub enum Order {
     Plain,
     /// The begun line starts the middle, as Hearth's own model was trained.
     Begun,
+}
+
+impl Order {
+    /// The order that a model was trained on: begun prompts are for models that name this very layout.
+    pub fn of(facts: &ModelFacts) -> Self {
+        match facts.card.and_then(|card| card.layout_version) {
+            Some(version) if version == u64::from(LAYOUT_VERSION) => Self::Begun,
+            _ => Self::Plain,
+        }
+    }
 }
 
 /// Lays a situation out with the tokens of a model family.

@@ -3,8 +3,8 @@
 
 mod infer;
 pub mod layout;
-pub mod prompt;
 mod outline;
+pub mod prompt;
 pub mod rank;
 pub mod recall;
 mod scene;

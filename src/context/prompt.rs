@@ -5,10 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{
-    Budget, Prompt, Segment,
-    fim::{FimTokens, Mode},
-};
+use crate::model::{Budget, Prompt, Segment, fim::Mode};
 
 use super::{
     layout::{Definition, Order, Situation, lay_out},
@@ -22,6 +19,10 @@ use super::{
 /// it; in the order of stock models a key evaluates the whole suffix anew, so it is kept short
 /// (measured with llama-server: one typed character in front of 423 tokens of suffix evaluates them all).
 const USUAL: Share = Share { prefix: 9_000, suffix: 750 };
+
+/// The same for a model of Hearth's own, which has seen no texts longer than this: the room of a
+/// sample in `examples/training_samples.rs`, a fifth of it for the suffix.
+const TRAINED: Share = Share { prefix: 2_000, suffix: 400 };
 
 /// What the instruct model is told when it has to fill a hole.
 const HOLE_SYSTEM: &str = "You complete source code. The user sends a part of a file in which <HOLE> \
@@ -56,39 +57,45 @@ pub fn build(
     view: &View<'_>,
     workspace: Option<&Workspace<'_>>,
     mode: Mode,
+    order: Order,
     budget: &Budget,
 ) -> Option<Built> {
-    if let Some(workspace) = workspace {
+    // The short window of Hearth's own model leaves no room for them.
+    if let Some(workspace) = workspace.filter(|_| order == Order::Plain) {
         let left = budget.left();
         let room = (left * OTHER_FILES / 100).max(left.saturating_sub(OWN_FILE));
         let recalled = workspace.around(view, room, |text| budget.count(text));
         if !recalled.pieces.is_empty()
-            && let Some(prompt) = around(view, &recalled, mode, budget)
+            && let Some(prompt) = around(view, &recalled, (mode, order), budget)
         {
             return Some(Built { prompt, recalled });
         }
     }
     let recalled = Arc::default();
-    Some(Built { prompt: around(view, &recalled, mode, budget)?, recalled })
+    Some(Built { prompt: around(view, &recalled, (mode, order), budget)?, recalled })
 }
 
 /// As much of the document as fits beside what is recalled.
 fn around(
     view: &View<'_>,
     recalled: &Recalled,
-    mode: Mode,
+    (mode, order): (Mode, Order),
     budget: &Budget,
 ) -> Option<Prompt> {
     let shown: usize = recalled.pieces.iter().map(|piece| piece.tokens).sum();
     let most = budget.left().saturating_sub(shown) * BYTES_OF_TOKEN;
-    let mut share = USUAL;
-    if most < USUAL.prefix + USUAL.suffix {
-        share.suffix = most * USUAL.suffix / (USUAL.prefix + USUAL.suffix);
+    let mut share = match order {
+        Order::Plain => USUAL,
+        Order::Begun => TRAINED,
+    };
+    let all = share.prefix + share.suffix;
+    if most < all {
+        share.suffix = most * share.suffix / all;
         share.prefix = most - share.suffix;
     }
     // A quarter less each time: some twenty tries from the usual share to nothing.
     while share.prefix > 0 {
-        if let Some(prompt) = lay(view, recalled, share, mode, budget.clone()) {
+        if let Some(prompt) = lay(view, recalled, share, (mode, order), budget.clone()) {
             return Some(prompt);
         }
         share = Share { prefix: share.prefix * 3 / 4, suffix: share.suffix * 3 / 4 };
@@ -100,7 +107,7 @@ fn lay(
     view: &View<'_>,
     recalled: &Recalled,
     share: Share,
-    mode: Mode,
+    (mode, order): (Mode, Order),
     budget: Budget,
 ) -> Option<Prompt> {
     let window = view.window(share);
@@ -117,15 +124,11 @@ fn lay(
         suffix: &text(offset, window.end),
     };
     match mode {
-        Mode::Fim(tokens) => budget.seal(fim(tokens, &situation)),
+        Mode::Fim(tokens) => budget.seal(lay_out(tokens, order, &situation)),
         Mode::Prefix => budget.seal(prefix(&situation)),
         Mode::Hole => budget.seal_chat(HOLE_SYSTEM, hole(&situation)),
     }
     .ok()
-}
-
-fn fim(tokens: &FimTokens, situation: &Situation<'_>) -> Vec<Segment> {
-    lay_out(tokens, Order::Plain, situation)
 }
 
 fn prefix(situation: &Situation<'_>) -> Vec<Segment> {

@@ -31,6 +31,12 @@ const LEADERS: u32 = 4;
 /// Lines around the cursor whose names are searched for.
 const QUERY_LINES: u32 = 60;
 
+/// A chance from which on code that uses a name is an example of anything.
+const TELLING: f32 = 0.01;
+
+/// Names that examples are looked for of.
+const MAX_TELLING: usize = 80;
+
 /// Candidates at most: what is further down never fits.
 const MAX_CANDIDATES: usize = 6_000;
 
@@ -106,19 +112,21 @@ pub struct Candidate {
     pub chance: f32,
 }
 
-/// Candidates, and the similar code that was found on the way.
+/// Candidates, and the code that was found on the way.
 #[derive(Debug, Default)]
 pub(super) struct Ranking {
     pub(super) candidates: Vec<Candidate>,
-    /// Of other files, the most similar first.
-    pub(super) similar: Vec<Hit>,
+    /// Code of other files, with the chance that it uses what is needed; the likeliest first.
+    pub(super) examples: Vec<Hit>,
 }
 
 /// Ranks what the index knows for a scene.
 pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
     let (own, similar) = search(contents, scene);
-    let evidence =
-        Evidence { elsewhere: used_by(contents, scene, &similar), here: used_by(contents, scene, &own) };
+    let evidence = Evidence {
+        elsewhere: used_by(contents, scene, &similar),
+        here: used_by(contents, scene, &own),
+    };
     let mut pool = Pool { contents, scene, seen: FxHashSet::default(), places: Vec::new() };
     let mut types: Vec<_> = scene.types.keys().map(|ty| (*ty, scene.weight(*ty))).collect();
     types.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -134,7 +142,8 @@ pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
     for (_, name) in mentions {
         pool.named(name);
     }
-    let mut used: Vec<_> = evidence.elsewhere.iter().map(|(name, use_of)| (*name, *use_of)).collect();
+    let mut used: Vec<_> =
+        evidence.elsewhere.iter().map(|(name, use_of)| (*name, *use_of)).collect();
     used.sort_by(|a, b| b.1.similar.total_cmp(&a.1.similar).then(a.0.cmp(&b.0)));
     for (name, _) in used {
         pool.named(name);
@@ -145,7 +154,48 @@ pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
         let features = describer.describe(contents.item(*place)?);
         Some(Candidate { place: *place, features, chance: chance(&features) })
     });
-    Ranking { candidates: candidates.collect(), similar }
+    let candidates: Vec<Candidate> = candidates.collect();
+    let examples = examples(contents, &candidates, similar);
+    Ranking { candidates, examples }
+}
+
+/// Those of `similar` that use what is likely to be needed, with the chance that they do.
+fn examples(contents: &Contents, candidates: &[Candidate], similar: Vec<Hit>) -> Vec<Hit> {
+    let mut chances: FxHashMap<Symbol, f32> = FxHashMap::default();
+    for candidate in candidates.iter().filter(|candidate| candidate.chance >= TELLING) {
+        let Some(item) = contents.item(candidate.place) else { continue };
+        let of_name = chances.entry(item.symbol()).or_default();
+        *of_name = of_name.max(candidate.chance);
+    }
+    let mut chances: Vec<_> = chances.into_iter().collect();
+    chances.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let mut unused: FxHashMap<(FileId, usize), f32> =
+        similar.iter().map(|hit| ((hit.file, hit.chunk), 1.0)).collect();
+    for (name, chance) in chances.into_iter().take(MAX_TELLING) {
+        for (id, places) in contents.uses(name) {
+            let Some(file) = contents.file(id) else { continue };
+            let mut rest = places;
+            while let Some(first) = rest.first() {
+                let chunk = file.chunk_at(*first as usize);
+                if let Some(unused) = unused.get_mut(&(id, chunk)) {
+                    *unused *= 1.0 - chance;
+                }
+                let end = file.chunk(chunk).map_or(usize::MAX, |range| range.end);
+                let inside = rest.partition_point(|place| (*place as usize) < end).max(1);
+                rest = rest.get(inside..).unwrap_or_default();
+            }
+        }
+    }
+    let mut examples: Vec<Hit> = similar
+        .into_iter()
+        .map(|hit| {
+            let unused = unused.get(&(hit.file, hit.chunk)).copied().unwrap_or(1.0);
+            Hit { score: 1.0 - unused, ..hit }
+        })
+        .collect();
+    // Stable: of equal chances the more similar code stands first.
+    examples.sort_by(|a, b| b.score.total_cmp(&a.score));
+    examples
 }
 
 fn chance(features: &Features) -> f32 {
@@ -208,11 +258,13 @@ fn used_by(contents: &Contents, scene: &Scene, hits: &[Hit]) -> FxHashMap<Symbol
         for (at, (_, leader)) in names.iter().enumerate() {
             let mention = scene.mentions.get(leader).map(scene::Mention::distance);
             let Some(distance) = mention.filter(|distance| *distance <= LEADERS) else { continue };
-            let rarity = 1.0 - (contents.file_frequency(*leader) as f32).ln_1p() / (files + 1.0).ln_1p();
+            let rarity =
+                1.0 - (contents.file_frequency(*leader) as f32).ln_1p() / (files + 1.0).ln_1p();
             let weight = rarity.max(0.0) / (1.0 + distance as f32);
             for (behind, (_, follower)) in names[at + 1..].iter().take(FOLLOWERS).enumerate() {
                 if follower != leader {
-                    used.entry(*follower).or_default().follows += weight / (1.0 + behind as f32 / 4.0);
+                    used.entry(*follower).or_default().follows +=
+                        weight / (1.0 + behind as f32 / 4.0);
                 }
             }
         }
@@ -232,7 +284,8 @@ impl Pool<'_> {
         let place = item.place();
         let shown = Some(place.file) == self.scene.file;
         let is_definition = !matches!(item.kind(), Kind::Module | Kind::Impl);
-        if !shown && is_definition && self.places.len() < MAX_CANDIDATES && self.seen.insert(place) {
+        if !shown && is_definition && self.places.len() < MAX_CANDIDATES && self.seen.insert(place)
+        {
             self.places.push(place);
         }
     }
@@ -351,7 +404,8 @@ impl<'a> Describer<'a> {
         let module = item.file().module().rsplit(item_separator(item)).next().unwrap_or_default();
         let module = self.contents.symbol(module).and_then(|it| self.scene.mentions.get(&it));
         let parent = item.parent();
-        let of_trait = parent.is_some_and(|it| it.kind() == Kind::Impl && it.trait_name().is_some());
+        let of_trait =
+            parent.is_some_and(|it| it.kind() == Kind::Impl && it.trait_name().is_some());
         let role = |role: Role| roles[role as usize];
         [
             1.0,

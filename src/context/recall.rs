@@ -20,8 +20,24 @@ use crate::{
     syntax::Language,
 };
 
-/// A chance below which a definition is not worth its tokens, however many are left.
-const WORTH: f32 = 0.000_3;
+/// The chance from which on a definition is worth opening its file for, in [`USUAL_ROOM`].
+const WORTH: f32 = 0.02;
+
+/// The chance from which on a definition is worth its tokens in a file that is shown anyway.
+const WORTH_BESIDE: f32 = 0.004;
+
+/// The chance from which on code is worth being shown as an example.
+const WORTH_EXAMPLE: f32 = 0.3;
+
+/// Tokens for which the chances above hold. The more room there is, the less a token costs, and the
+/// less has to speak for what takes it.
+const USUAL_ROOM: f32 = 1_200.0;
+
+/// How fast what is worth showing falls with the room: at twenty times the room to a sixth.
+const FALL: f32 = 0.6;
+
+/// What a file's definitions have to come to together so that more of them are shown.
+const LIKELY_FILE: f32 = 0.25;
 
 /// Tokens that definitions may have before they share the room with similar code.
 const DEFINITIONS_FIRST: usize = 1_500;
@@ -110,7 +126,8 @@ pub fn candidates(contents: &Contents, subject: &Subject<'_>) -> Vec<Candidate> 
 fn scene(contents: &Contents, subject: &Subject<'_>) -> Scene {
     let offset = subject.text.floor_char_boundary(subject.offset);
     let file = subject.path.and_then(|path| contents.file_at(path)).map(|(id, _)| id);
-    let place = Place { text: subject.text, tree: subject.tree, language: subject.language, offset };
+    let place =
+        Place { text: subject.text, tree: subject.tree, language: subject.language, offset };
     Scene::at(contents, file, &place)
 }
 
@@ -127,17 +144,19 @@ pub fn recall(
         .iter()
         .flat_map(|piece| piece.parts.iter().map(|part| (piece.file, part.name.as_str())))
         .collect();
-    let (mut definitions, left_out, similar) = {
+    let price = (USUAL_ROOM / room.max(1) as f32).powf(FALL);
+    let (mut definitions, left_out, hits) = {
         let contents = index.read();
         let ranking = rank::rank(&contents, &scene(&contents, subject));
         let beyond = room.saturating_sub(DEFINITIONS_FIRST);
         let share = room.min(DEFINITIONS_FIRST) + beyond * DEFINITIONS_THEN / 100;
-        let mut choice = Choice::new(&contents, share, &count);
+        let share = if ranking.examples.is_empty() { room } else { share };
+        let mut choice = Choice::new(&contents, share, price, &count);
         let left_out = choice.choose(&ranking.candidates, &shown);
-        (choice.pieces(), left_out, ranking.similar)
+        (choice.pieces(), left_out, ranking.examples)
     };
     let left = room.saturating_sub(definitions.iter().map(|piece| piece.tokens).sum());
-    let mut pieces = examples(index, &similar, left, &shown, count);
+    let mut pieces = examples(index, &hits, left, price, &shown, count);
     pieces.reverse();
     let best = |piece: &Piece| piece.parts.iter().map(|part| part.score).fold(0.0, f32::max);
     definitions.sort_by(|a, b| best(a).total_cmp(&best(b)));
@@ -150,20 +169,21 @@ fn examples(
     index: &Index,
     hits: &[Hit],
     mut left: usize,
+    price: f32,
     shown: &Shown<'_>,
     count: impl Fn(&str) -> usize,
 ) -> Vec<Piece> {
     let mut texts: FxHashMap<FileId, Option<String>> = FxHashMap::default();
     let (mut pieces, mut misses) = (Vec::new(), 0);
     for hit in hits {
-        if misses > MAX_MISSES {
+        if misses > MAX_MISSES || hit.score < WORTH_EXAMPLE * price {
             break;
         }
         // Not held while the file is read.
         let Some(file) = index.read().file_handle(hit.file) else { continue };
         let text = texts.entry(hit.file).or_insert_with(|| index.text(&file)).as_deref();
-        let Some((before, text)) =
-            text.and_then(|text| Some((text.get(..hit.range.start)?, text.get(hit.range.clone())?)))
+        let Some((before, text)) = text
+            .and_then(|text| Some((text.get(..hit.range.start)?, text.get(hit.range.clone())?)))
         else {
             continue;
         };
@@ -222,59 +242,86 @@ impl Unit<'_> {
 struct Choice<'a, F> {
     contents: &'a Contents,
     left: usize,
+    price: f32,
     count: F,
     files: BTreeMap<FileId, Chosen<'a>>,
 }
 
 /// What is shown of one file.
-#[derive(Default)]
 struct Chosen<'a> {
     /// By the container, or by itself where there is none.
     groups: BTreeMap<ItemRef, Vec<Unit<'a>>>,
     tokens: usize,
+    /// The chance that nothing of it is needed.
+    unneeded: f32,
+}
+
+impl Default for Chosen<'_> {
+    fn default() -> Self {
+        Self { groups: BTreeMap::new(), tokens: 0, unneeded: 1.0 }
+    }
 }
 
 impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
-    fn new(contents: &'a Contents, room: usize, count: F) -> Self {
-        Self { contents, left: room, count, files: BTreeMap::new() }
+    fn new(contents: &'a Contents, left: usize, price: f32, count: F) -> Self {
+        Self { contents, left, price, count, files: BTreeMap::new() }
     }
 
     /// Takes what fits, the best for its tokens first. Returns what was worth it and did not fit.
     fn choose(&mut self, candidates: &[Candidate], shown: &Shown<'_>) -> Vec<Part> {
+        let price = self.price;
         let mut units: Vec<(f32, Unit<'a>)> =
             self.units(candidates).map(|unit| (unit.density(), unit)).collect();
         units.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.item.place().cmp(&b.1.item.place())));
+        let units = units.into_iter().map(|(_, unit)| unit).filter(|unit| {
+            unit.chance >= WORTH_BESIDE * price
+                && (shown.is_empty()
+                    || !shown.contains(&(unit.item.place().file, unit.item.path().as_str())))
+        });
+        let (telling, beside): (Vec<_>, Vec<_>) =
+            units.partition(|unit| unit.chance >= WORTH * price);
         let mut left_out = Vec::new();
-        for (_, unit) in units {
-            if unit.chance < WORTH {
-                continue;
-            }
-            let file = unit.item.place().file;
-            if !shown.is_empty() && shown.contains(&(file, unit.item.path().as_str())) {
-                continue;
-            }
-            let group = container(unit.item).map_or(unit.item.place(), |it| it.place());
-            let chosen = self.files.get(&file);
-            let mut tokens = (self.count)(&unit.text);
-            if chosen.is_none() {
-                tokens += (self.count)(unit.item.file().relative_path()) + FRAME;
-            }
-            if chosen.is_none_or(|chosen| !chosen.groups.contains_key(&group))
-                && let Some(around) = container(unit.item)
-            {
-                let Some(opening) = opening(around) else { continue };
-                tokens += (self.count)(&opening) + 2;
-            }
-            if tokens > self.left {
+        for unit in telling {
+            if let Err(unit) = self.take(unit) {
                 left_out.push(unit.part());
-                continue;
             }
-            self.left -= tokens;
-            let chosen = self.files.entry(file).or_default();
-            chosen.tokens += tokens;
-            chosen.groups.entry(group).or_default().push(unit);
+        }
+        for unit in beside {
+            let chosen = self.files.get(&unit.item.place().file);
+            if chosen.is_some_and(|chosen| chosen.unneeded <= 1.0 - LIKELY_FILE)
+                && let Err(unit) = self.take(unit)
+            {
+                left_out.push(unit.part());
+            }
         }
         left_out
+    }
+
+    /// Takes a unit if there is room for it and for what it has to stand in.
+    fn take(&mut self, unit: Unit<'a>) -> Result<(), Unit<'a>> {
+        let file = unit.item.place().file;
+        let around = container(unit.item);
+        let group = around.map_or(unit.item.place(), |around| around.place());
+        let chosen = self.files.get(&file);
+        let mut tokens = (self.count)(&unit.text);
+        if chosen.is_none() {
+            tokens += (self.count)(unit.item.file().relative_path()) + FRAME;
+        }
+        if chosen.is_none_or(|chosen| !chosen.groups.contains_key(&group))
+            && let Some(around) = around
+        {
+            let Some(opening) = opening(around) else { return Err(unit) };
+            tokens += (self.count)(&opening) + 2;
+        }
+        if tokens > self.left {
+            return Err(unit);
+        }
+        self.left -= tokens;
+        let chosen = self.files.entry(file).or_default();
+        chosen.tokens += tokens;
+        chosen.unneeded *= 1.0 - unit.chance;
+        chosen.groups.entry(group).or_default().push(unit);
+        Ok(())
     }
 
     /// What shows the candidates, each once.

@@ -108,7 +108,8 @@ impl Scene {
         scene.infer(contents, place, around);
         for (symbol, mention) in &scene.mentions {
             let near = 1.0 / (1.0 + mention.distance() as f32 / 10.0);
-            let is_type = || contents.definitions(*symbol).take(16).any(|item| item.kind().is_type());
+            let is_type =
+                || contents.definitions(*symbol).take(16).any(|item| item.kind().is_type());
             if (mention.imported || near > 0.1) && is_type() {
                 let roles = scene.types.entry(*symbol).or_default();
                 roles[Role::Near as usize] = near;
@@ -125,7 +126,8 @@ impl Scene {
     }
 
     fn read(&mut self, contents: &Contents, place: &Place<'_>, function: &std::ops::Range<usize>) {
-        let cursor_line = memchr::memchr_iter(b'\n', &place.text.as_bytes()[..place.offset]).count();
+        let cursor_line =
+            memchr::memchr_iter(b'\n', &place.text.as_bytes()[..place.offset]).count();
         let (mut start, mut importing) = (0, false);
         for (line_idx, line) in place.text.split_inclusive('\n').enumerate() {
             let distance = line_idx.abs_diff(cursor_line);
@@ -254,7 +256,8 @@ impl Scene {
             }
             if types.is_empty() {
                 // The tree is of before the dot: a plain chain of names can be read as it stands.
-                let chain = value.rsplit(|c: char| !(c.is_alphanumeric() || "_.".contains(c))).next();
+                let chain =
+                    value.rsplit(|c: char| !(c.is_alphanumeric() || "_.".contains(c))).next();
                 types = Self::chain(inference, chain.unwrap_or_default());
             }
             types
@@ -265,10 +268,7 @@ impl Scene {
     }
 
     /// The types of `a.b.c`, read as text.
-    fn chain(
-        inference: &Inference<'_, '_>,
-        chain: &str,
-    ) -> Vec<Symbol> {
+    fn chain(inference: &Inference<'_, '_>, chain: &str) -> Vec<Symbol> {
         let mut names = chain.split('.');
         let first = names.next().unwrap_or_default();
         let mut types: Vec<Symbol> = if first == "self" {
@@ -297,7 +297,8 @@ fn enclosing_function<'tree>(
     while let Some(inner) = node {
         let kind = inner.kind();
         if kind == "function_item"
-            || (kind.contains("function") && language.is_some_and(|language| language.is_item(kind)))
+            || (kind.contains("function")
+                && language.is_some_and(|language| language.is_item(kind)))
         {
             return Some(inner);
         }

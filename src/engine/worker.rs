@@ -9,9 +9,9 @@
 
 use std::{
     fs::File,
-    io::BufReader,
+    io::{BufReader, Read, Seek},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, mpsc as queue},
     thread,
     time::{Duration, Instant},
@@ -56,7 +56,6 @@ impl Default for Options {
 /// What was loaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
-    pub path: PathBuf,
     /// `general.name` of the file.
     pub name: Option<String>,
     pub config: Config,
@@ -130,6 +129,8 @@ pub struct Usage {
     pub cached_tokens: usize,
     /// Tokens chosen, the one that ended the text included.
     pub output_tokens: usize,
+    /// Sum of the natural logarithms of the probabilities that the model gave those tokens.
+    pub logprob: f32,
     pub stop: Stop,
     pub timings: Timings,
 }
@@ -191,14 +192,19 @@ struct Task {
 impl Engine {
     /// Loads a model file. Blocks while it reads: call it from a blocking thread.
     pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Self, EngineError> {
+        Self::read(BufReader::new(File::open(path)?), options)
+    }
+
+    /// Loads a model from the bytes of a file, wherever they are. Blocks like [`load`](Self::load).
+    pub fn read<R: Read + Seek + Send>(reader: R, options: &Options) -> Result<Self, EngineError> {
         // The checks leave nothing to panic about that is known; this is for what is not, in the
         // crates below.
-        catch_unwind(AssertUnwindSafe(|| Self::open(path.as_ref(), options)))
+        catch_unwind(AssertUnwindSafe(|| Self::open(reader, options)))
             .unwrap_or_else(|_panic| Err(EngineError::Failed("a fault in the loader".to_owned())))
     }
 
-    fn open(path: &Path, options: &Options) -> Result<Self, EngineError> {
-        let mut gguf = Gguf::open(BufReader::new(File::open(path)?))?;
+    fn open<R: Read + Seek + Send>(reader: R, options: &Options) -> Result<Self, EngineError> {
+        let mut gguf = Gguf::open(reader)?;
         let config = Config::read(&gguf)?;
         let tokenizer = Arc::new(Tokenizer::read(&gguf, config.n_vocab)?);
         let n_cores = thread::available_parallelism().map_or(1, usize::from);
@@ -222,7 +228,6 @@ impl Engine {
             .collect::<Result<Vec<_>, EngineError>>()?;
         let decoder = pool.install(|| Decoder::load(&mut gguf, config, prefill))?;
         let info = Arc::new(Info {
-            path: path.to_owned(),
             name: gguf.text("general.name").map(str::to_owned),
             config: decoder.config().clone(),
             n_params: gguf.tensors().map(|(_, info)| info.elements() as u64).sum(),
@@ -392,7 +397,7 @@ impl Worker {
 
         let mut sampler = Sampler::new(job.sampling.clone());
         let mut output = Output::new(&job.stop);
-        let mut output_tokens = 0;
+        let (mut output_tokens, mut logprob) = (0, 0.0);
         let show = |shown: Vec<Shown>| {
             for Shown { token, text, logprob } in shown {
                 // A closed channel is noticed below.
@@ -410,6 +415,7 @@ impl Worker {
                 EngineError::Failed("the model's output is not a number".to_owned())
             })?;
             output_tokens += 1;
+            logprob += choice.logprob;
             if self.tokenizer.is_control(choice.token) {
                 break Stop::End;
             }
@@ -435,7 +441,7 @@ impl Worker {
             decode: prefilled.elapsed(),
         };
         let prompt_tokens = prompt.len();
-        let usage = Usage { prompt_tokens, cached_tokens, output_tokens, stop, timings };
+        let usage = Usage { prompt_tokens, cached_tokens, output_tokens, logprob, stop, timings };
         let _ = reply.send(Ok(Event::Done(usage)));
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::{Hearth, Reply, inline_completion::word};
 use crate::{
     lsp::convert,
     session::task::OwnedTask,
-    task::{self, Answer},
+    task::{self, Answer, Audience},
 };
 
 /// How long a popup may be held up. Helix shows the first server's answer at once and merges what
@@ -47,7 +47,7 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
         snapshot,
         offset,
         ticket,
-        Some(PATIENCE),
+        Audience::Popup(PATIENCE),
     ));
     async move {
         let suggestion = match completing.join().await {

@@ -8,7 +8,7 @@ use tower_lsp::Client;
 
 use super::CurrentSettings;
 use crate::{
-    config::{Layers, Settings},
+    config::{self, Layers},
     index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
@@ -26,11 +26,13 @@ pub struct Hearth {
     pub(super) gone: CancellationToken,
     client: OnceLock<ClientCaps>,
     desk: OnceLock<Arc<Desk>>,
-    index: OnceLock<Arc<Index>>,
+    pub(super) index: Arc<Index>,
     /// Keeps the index's scope that of the session's roots and the settings.
     pub(super) scoping: Mutex<Option<OwnedTask>>,
     /// Wakes that task when the roots change.
     pub(super) roots_changed: Arc<Notify>,
+    /// Tells the client that the workspace is being read.
+    pub(super) telling_progress: Mutex<Option<OwnedTask>>,
     /// Asks to be told of changed files, or watches for them here.
     pub(super) watching_files: Mutex<Option<OwnedTask>>,
     /// Tells the client how the model is.
@@ -47,6 +49,7 @@ impl Hearth {
     pub fn new(
         client: Client,
         session: Arc<Session>,
+        index: Arc<Index>,
         layers: Layers,
         gone: CancellationToken,
     ) -> Self {
@@ -58,9 +61,10 @@ impl Hearth {
             gone,
             client: OnceLock::new(),
             desk: OnceLock::new(),
-            index: OnceLock::new(),
+            index,
             scoping: Mutex::default(),
             roots_changed: Arc::default(),
+            telling_progress: Mutex::default(),
             watching_files: Mutex::default(),
             telling_status: Mutex::default(),
             asking_settings: Mutex::default(),
@@ -85,19 +89,17 @@ impl Hearth {
         self.desk.get().cloned()
     }
 
-    /// What is known of the workspace; `None` before `initialize`.
-    pub fn index(&self) -> Option<&Arc<Index>> {
-        self.index.get()
-    }
-
     /// Starts to read the workspace, and to look for a model and to load it.
     pub(super) fn open_desk(&self) {
-        let index = self.index.get_or_init(|| self.start_index());
+        self.follow_workspace();
         match model::Client::new() {
             Ok(client) => {
-                let desk = Desk::open(client, self.settings.subscribe(), Arc::clone(index));
+                let desk = Desk::open(client, self.settings.subscribe(), Arc::clone(&self.index));
                 let desk = Arc::new(desk);
-                keep(&self.telling_status, super::status::tell(&desk, self.outbox.clone()));
+                keep(
+                    &self.telling_status,
+                    super::status::tell(&desk, self.settings.subscribe(), self.outbox.clone()),
+                );
                 // The framework refuses a second `initialize`.
                 let _ = self.desk.set(desk);
             }
@@ -105,20 +107,26 @@ impl Hearth {
         }
     }
 
-    fn start_index(&self) -> Arc<Index> {
-        let scope = |session: &Session, settings: &Settings| Scope {
-            roots: session.roots(),
-            exclude: settings.exclude.as_slice().to_vec(),
-        };
-        let index = Arc::new(Index::start(scope(&self.session, &self.settings.get())));
-        self.session.set_follower(Arc::clone(&index) as Arc<dyn Follower>);
-        let (session, following) = (Arc::clone(&self.session), Arc::clone(&index));
+    /// Has the index follow the session's documents, its roots and the settings.
+    fn follow_workspace(&self) {
+        let (session, index) = (Arc::clone(&self.session), Arc::clone(&self.index));
+        session.set_follower(Arc::clone(&index) as Arc<dyn Follower>);
         let (mut settings, roots_changed) =
             (self.settings.subscribe(), Arc::clone(&self.roots_changed));
         let task = OwnedTask::spawn(async move {
             loop {
-                let now = scope(&session, &settings.borrow_and_update());
-                following.set_scope(now);
+                let scope = {
+                    let settings = settings.borrow_and_update();
+                    Scope {
+                        roots: session.roots(),
+                        exclude: settings.privacy_exclude.clone(),
+                        cargo_home: settings
+                            .context_dependencies
+                            .then(config::cargo_home)
+                            .flatten(),
+                    }
+                };
+                index.set_scope(scope);
                 tokio::select! {
                     changed = settings.changed() => if changed.is_err() { return },
                     () = roots_changed.notified() => {}
@@ -126,7 +134,6 @@ impl Hearth {
             }
         });
         keep(&self.scoping, task);
-        index
     }
 
     pub(super) fn met_client(&self, client: ClientCaps) {

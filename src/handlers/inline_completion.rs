@@ -21,7 +21,7 @@ use super::{Hearth, Reply};
 use crate::{
     lsp::{convert, ext::ACCEPTED},
     session::{Encoding, task::OwnedTask},
-    task::{self, Answer},
+    task::{self, Answer, Audience},
 };
 
 pub fn inline_completion(
@@ -47,7 +47,7 @@ pub fn inline_completion(
         snapshot,
         offset,
         ticket,
-        None,
+        Audience::GhostText,
     ));
     async move {
         match completing.join().await {

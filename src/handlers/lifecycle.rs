@@ -1,6 +1,6 @@
 //! `initialize`, `initialized` and `shutdown`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use tower_lsp::{
     LanguageServer,
@@ -14,7 +14,7 @@ use tower_lsp::{
     jsonrpc::Result,
 };
 
-use super::{Hearth, current_settings::SECTION, hearth::keep, workspace};
+use super::{Hearth, current_settings::SECTION, hearth::keep, progress, workspace};
 use crate::{
     config::Layer,
     lsp::{ClientCaps, convert, ext::ACCEPTED},
@@ -58,6 +58,10 @@ impl LanguageServer for Hearth {
             workspace::ask_settings(self);
         }
         workspace::watch_files(self);
+        if client.work_done_progress {
+            let index = Arc::clone(&self.index);
+            keep(&self.telling_progress, progress::tell(index, self.outbox.clone()));
+        }
         if client.register_configuration {
             let outbox = self.outbox.clone();
             let registration = Registration {

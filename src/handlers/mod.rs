@@ -14,6 +14,7 @@ pub mod inline_completion;
 pub mod lifecycle;
 #[cfg(unix)]
 mod parent;
+mod progress;
 mod status;
 pub mod workspace;
 

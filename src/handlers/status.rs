@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::{
+    config::Settings,
     lsp::{
         Outbox,
         ext::{Status, StatusParams, StatusState},
@@ -10,16 +13,24 @@ use crate::{
     model::fim,
     route::{Health, State},
     session::task::OwnedTask,
-    task::{Desk, desk::Last},
+    task::{self, Desk, desk::Last},
 };
 
 /// Tells the client now and at every change.
-pub(super) fn tell(desk: &Arc<Desk>, outbox: Outbox) -> OwnedTask {
+pub(super) fn tell(
+    desk: &Arc<Desk>,
+    mut settings: watch::Receiver<Arc<Settings>>,
+    outbox: Outbox,
+) -> OwnedTask {
     let (mut health, mut last) = (desk.router().watch(), desk.last());
     OwnedTask::spawn(async move {
         let mut told = None;
         loop {
-            let now = params(&health.borrow_and_update(), &last.borrow_and_update());
+            let now = params(
+                &health.borrow_and_update(),
+                &last.borrow_and_update(),
+                &settings.borrow_and_update(),
+            );
             if told.as_ref() != Some(&now) {
                 outbox.notify::<Status>(now.clone());
                 told = Some(now);
@@ -27,6 +38,7 @@ pub(super) fn tell(desk: &Arc<Desk>, outbox: Outbox) -> OwnedTask {
             let gone = tokio::select! {
                 changed = health.changed() => changed.is_err(),
                 changed = last.changed() => changed.is_err(),
+                changed = settings.changed() => changed.is_err(),
             };
             if gone {
                 return;
@@ -35,7 +47,7 @@ pub(super) fn tell(desk: &Arc<Desk>, outbox: Outbox) -> OwnedTask {
     })
 }
 
-fn params(health: &Health, last: &Last) -> StatusParams {
+fn params(health: &Health, last: &Last, settings: &Settings) -> StatusParams {
     let serving = health.choice.as_ref();
     StatusParams {
         state: match health.state {
@@ -48,7 +60,10 @@ fn params(health: &Health, last: &Last) -> StatusParams {
         endpoint: serving.map(|serving| serving.provider.endpoint().to_owned()),
         model: serving.map(|serving| serving.model.name.clone()),
         mode: serving.map(|serving| fim::choose(&serving.model).to_string()),
-        message: health.message.clone(),
+        message: match serving.and_then(|serving| task::unasked(serving, settings)) {
+            Some(reason) => format!("{}. {reason}", health.message),
+            None => health.message.clone(),
+        },
         last_no_suggestion: last.no_suggestion.clone(),
     }
 }

@@ -48,15 +48,14 @@ pub fn did_change_workspace_folders(hearth: &Hearth, params: DidChangeWorkspaceF
 }
 
 pub fn did_change_watched_files(hearth: &Hearth, params: DidChangeWatchedFilesParams) {
-    let Some(index) = hearth.index() else { return };
-    for path in params.changes.iter().filter_map(|change| convert::to_path(&change.uri)) {
-        index.changed_on_disk(&path);
-    }
+    let paths: Vec<_> =
+        params.changes.iter().filter_map(|change| convert::to_path(&change.uri)).collect();
+    hearth.index.changed_on_disk(paths.iter().map(AsRef::as_ref));
 }
 
 /// Has the client tell of changed files where it can, else watches for them here.
 pub(super) fn watch_files(hearth: &Hearth) {
-    let Some(index) = hearth.index().cloned() else { return };
+    let index = Arc::clone(&hearth.index);
     let client_can = hearth.client().register_watched_files;
     let outbox = hearth.outbox.clone();
     let watchers: Vec<_> =

@@ -198,13 +198,12 @@ impl Contents {
             uses: renamed(&draft.uses, known),
             chunks: draft.chunks.into(),
         });
-        let before = match self.files.get_mut(id.0 as usize) {
-            Some(place) => place.replace(Arc::clone(&file)),
-            None => {
-                self.files.push(Some(Arc::clone(&file)));
-                self.by_path.insert(about.path, id);
-                None
-            }
+        let before = if let Some(place) = self.files.get_mut(id.0 as usize) {
+            place.replace(Arc::clone(&file))
+        } else {
+            self.files.push(Some(Arc::clone(&file)));
+            self.by_path.insert(about.path, id);
+            None
         };
         self.change_names(id, before.as_deref(), Some(&file));
     }

@@ -5,7 +5,10 @@
 //! its own ([`Draft::names`]), so that files can be worked on side by side; [`super::Contents`]
 //! takes it in under its lock. Knows one file, not the workspace.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+};
 
 use tree_sitter::{Node, QueryCursor, QueryMatch, StreamingIterator as _, Tree};
 
@@ -33,6 +36,10 @@ const MAX_VALUE_BYTES: usize = 40;
 /// Items nested deeper are left out, which also keeps the recursion off the stack's end.
 const MAX_DEPTH: usize = 32;
 
+/// A file that the grammar makes nothing of is one error with all its tokens in it. A query over
+/// those takes time in the square of their number.
+const MAX_BROKEN: u32 = 10_000;
+
 /// What is kept of one file, with names of its own.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -51,20 +58,29 @@ impl Draft {
     pub(super) fn of_tree(source: &str, tree: &Tree, language: &Language) -> Self {
         let Some(queries) = language.queries() else { return Self::of_lines(source) };
         let mut extraction = Extraction::new(source, language, queries);
-        extraction.items(tree.root_node(), None, Outer::default(), 0);
-        extraction.imports(tree.root_node());
+        extraction.ask(tree.root_node(), false);
         let uses = extraction.leaves(tree);
         extraction.finish(uses)
     }
 
-    /// The public signatures of a file: no uses, no chunks, no private items.
+    /// The public signatures of a file and what it hands on: no uses, no chunks, nothing private.
     pub(super) fn of_signatures(source: &str, tree: &Tree, language: &Language) -> Self {
         let Some(queries) = language.queries() else { return Self::default() };
         let mut extraction = Extraction::new(source, language, queries);
-        extraction.items(tree.root_node(), None, Outer::default(), 0);
+        extraction.ask(tree.root_node(), true);
         extraction.pieces.clear();
         extraction.retain_public();
         extraction.finish(Vec::new())
+    }
+
+    /// The first names of the paths that are imported.
+    pub(super) fn first_names(&self) -> BTreeSet<String> {
+        let path = |import: &ImportData| {
+            let start = import.path.start as usize;
+            self.texts.get(start..start + usize::from(import.path.len))
+        };
+        let paths = self.imports.iter().filter_map(path);
+        paths.filter_map(|path| Some(path.split("::").next()?.to_owned())).collect()
     }
 
     /// Of a file without a grammar: identifiers by their letters, chunks by blank lines.
@@ -181,7 +197,7 @@ struct Lead {
     /// Of the node.
     start: usize,
     /// Where its comments and attributes begin.
-    lead: usize,
+    begin: usize,
     /// Where the keywords before it begin, which stand in what is around it: `export const`.
     keywords: usize,
     doc: Option<Range<usize>>,
@@ -201,7 +217,7 @@ struct Outer {
 impl Lead {
     fn outer(&self, node: Node<'_>) -> Outer {
         Outer {
-            lead: Some(self.lead),
+            lead: Some(self.begin),
             keywords: Some(self.keywords),
             doc: self.doc.clone(),
             is_exported: self.is_exported || node.kind() == "export_statement",
@@ -218,6 +234,14 @@ impl<'a> Extraction<'a> {
     fn finish(mut self, uses: Vec<(Symbol, u32)>) -> Draft {
         self.draft.complete(self.source, &self.lines, uses, &self.pieces);
         self.draft
+    }
+
+    fn ask(&mut self, root: Node<'_>, public_imports_alone: bool) {
+        if root.is_error() && root.child_count() > MAX_BROKEN {
+            return;
+        }
+        self.items(root, None, Outer::default(), 0);
+        self.imports(root, public_imports_alone);
     }
 
     fn items(&mut self, around: Node<'_>, parent: Option<u32>, outer: Outer, depth: usize) {
@@ -329,7 +353,7 @@ impl<'a> Extraction<'a> {
             let line = doc_line(&self.source[doc]).to_owned();
             self.span(&line)
         });
-        let lead_start = lead.map_or(node.start_byte(), |lead| lead.lead).min(node.start_byte());
+        let lead_start = lead.map_or(node.start_byte(), |lead| lead.begin).min(node.start_byte());
         if parent.is_some() && !matches!(kind, Kind::Field | Kind::Variant) {
             self.pieces.push(Piece { start: lead_start, end: node.end_byte() });
         }
@@ -395,7 +419,7 @@ impl<'a> Extraction<'a> {
                 });
                 leads.push(Lead {
                     start: range.start,
-                    lead: start,
+                    begin: start,
                     keywords: keywords.unwrap_or(range.start),
                     doc: doc.take(),
                     is_test,
@@ -480,7 +504,7 @@ impl<'a> Extraction<'a> {
         &self.source[node.byte_range()]
     }
 
-    fn imports(&mut self, root: Node<'_>) {
+    fn imports(&mut self, root: Node<'_>, public_alone: bool) {
         let queries = self.queries;
         let mut cursor = QueryCursor::new();
         cursor.set_max_start_depth(Some(1));
@@ -492,6 +516,9 @@ impl<'a> Extraction<'a> {
                 let capture = found.captures().iter().find(|capture| is_it(capture.index))?;
                 Some((&self.source[capture.node.byte_range()], capture.node.start_byte()))
             };
+            if public_alone && text("visibility").is_none_or(|(keyword, _)| keyword != "pub") {
+                continue;
+            }
             let mut taken = Vec::new();
             let Some(start) = found.captures().first().map(|capture| capture.node.start_byte())
             else {

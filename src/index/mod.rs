@@ -9,6 +9,7 @@
 
 mod chunks;
 mod contents;
+mod dependencies;
 mod extract;
 mod file;
 mod imports;
@@ -16,6 +17,7 @@ mod item;
 mod modules;
 mod names;
 mod reach;
+mod rules;
 mod search;
 mod source;
 mod watch;
@@ -54,6 +56,9 @@ pub struct Scope {
     pub roots: Vec<PathBuf>,
     /// Globs in the manner of a `.gitignore`, from each root: what is never read.
     pub exclude: Vec<String>,
+    /// Cargo's folder, in whose registry the workspace's dependencies lie, of which the public
+    /// signatures count. `None` where they do not.
+    pub cargo_home: Option<PathBuf>,
 }
 
 /// How far the index is.
@@ -94,15 +99,21 @@ impl Index {
             started.inspect_err(|error| tracing::error!(%error, "no thread for the index")).ok()
         });
         let threads = threads.collect();
-        shared.set_reach(Reach::new(&scope.roots, &scope.exclude));
+        shared.set_reach(Reach::new(&scope.roots, &scope.exclude), scope.cargo_home.clone());
         Self { shared, scope: Mutex::new(scope), threads }
+    }
+
+    /// What belongs to the workspace.
+    pub fn scope(&self) -> Scope {
+        self.scope.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes what belongs to the workspace. What does not any more is gone on return.
     pub fn set_scope(&self, scope: Scope) {
         let mut before = self.scope.lock().unwrap_or_else(PoisonError::into_inner);
         if *before != scope {
-            self.shared.set_reach(Reach::new(&scope.roots, &scope.exclude));
+            let reach = Reach::new(&scope.roots, &scope.exclude);
+            self.shared.set_reach(reach, scope.cargo_home.clone());
             *before = scope;
         }
     }
@@ -129,9 +140,9 @@ impl Index {
         self.shared.closed(path);
     }
 
-    /// A file or folder has appeared, changed or gone. Returns at once.
-    pub fn changed_on_disk(&self, path: &Path) {
-        self.shared.changed(path);
+    /// Files or folders have appeared, changed or gone. Returns at once.
+    pub fn changed_on_disk<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) {
+        self.shared.changed(paths);
     }
 
     /// Has the operating system tell of changed files from now on: for a workspace of which nobody
@@ -149,8 +160,8 @@ impl Index {
         self.shared.text(file)
     }
 
-    /// Whether `path` is a file within the workspace that nothing excludes. Lists folders: not for
-    /// the read loop.
+    /// Whether `path` is a file within the workspace that nothing excludes. Asks the file system: not
+    /// for the read loop.
     pub fn includes(&self, path: &Path) -> bool {
         self.shared.includes(path)
     }
@@ -164,6 +175,13 @@ impl Index {
     pub async fn settled(&self) {
         // An error means that the sender is gone, which `self` owns.
         let _ = self.progress().wait_for(|progress| progress.pending == 0).await;
+    }
+}
+
+/// Of no workspace yet.
+impl Default for Index {
+    fn default() -> Self {
+        Self::start(Scope::default())
     }
 }
 

@@ -39,15 +39,7 @@ impl Packages {
             folder = here.parent();
         }
         let below = below.or_else(|| path.strip_prefix(root).ok()).unwrap_or(path);
-        let below = below.strip_prefix("src").unwrap_or(below).with_extension("");
-        let mut parts: Vec<String> = Vec::new();
-        parts.extend(name.map(|name| name.replace('-', "_")));
-        parts
-            .extend(below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()));
-        if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
-            parts.pop();
-        }
-        parts.join("::")
+        of_rust(name.as_deref(), below)
     }
 
     fn package(&self, folder: &Path) -> Option<Arc<str>> {
@@ -61,6 +53,18 @@ impl Packages {
             })
             .clone()
     }
+}
+
+/// The module of a Rust file at a path below the folder of its package.
+pub(super) fn of_rust(package: Option<&str>, below: &Path) -> String {
+    let below = below.strip_prefix("src").unwrap_or(below).with_extension("");
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(package.map(|name| name.replace('-', "_")));
+    parts.extend(below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()));
+    if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
+        parts.pop();
+    }
+    parts.join("::")
 }
 
 fn dotted(root: &Path, path: &Path, language: &Language) -> String {

@@ -5,18 +5,21 @@
 //! globs of `privacy.exclude` hold; hidden files and links are left out. A file that does not exist
 //! is not within reach.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 use ignore::{
     DirEntry, WalkBuilder,
     gitignore::{Gitignore, GitignoreBuilder},
 };
 
-/// Hearth's own file of globs, in any folder, written as a `.gitignore`.
-const IGNORE_FILE: &str = ".hearthignore";
+use super::rules::Rules;
 
 /// What may be read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(super) struct Reach {
     /// The innermost first.
     roots: Vec<Root>,
@@ -27,24 +30,32 @@ struct Root {
     path: PathBuf,
     /// The user's globs, from this root.
     excluded: Gitignore,
+    rules: Arc<Rules>,
 }
 
 impl Reach {
     /// Globs that cannot be understood are named in a warning and left out.
     pub(super) fn new(roots: &[PathBuf], exclude: &[String]) -> Self {
+        let rules = Arc::new(Rules::new());
         let mut roots: Vec<_> = roots
             .iter()
             .filter(|path| path.is_absolute())
-            .map(|path| Root { path: path.clone(), excluded: globs(path, exclude) })
+            .map(|path| Root {
+                path: path.clone(),
+                excluded: globs(path, exclude),
+                rules: Arc::clone(&rules),
+            })
             .collect();
         roots.sort_by_key(|root| std::cmp::Reverse(root.path.components().count()));
         roots.dedup_by(|a, b| a.path == b.path);
         Self { roots }
     }
 
-    /// Whether a file of this name changes what may be read.
-    pub(super) fn is_rule(path: &Path) -> bool {
-        path.file_name().is_some_and(|name| name == IGNORE_FILE || name == ".gitignore")
+    /// The same after an ignore file has changed.
+    pub(super) fn with_new_rules(&self) -> Self {
+        let rules = Arc::new(Rules::new());
+        let renewed = |root: &Root| Root { rules: Arc::clone(&rules), ..root.clone() };
+        Self { roots: self.roots.iter().map(renewed).collect() }
     }
 
     /// The innermost root around `path`.
@@ -52,25 +63,27 @@ impl Reach {
         self.around(path).next().map(|root| root.path.as_path())
     }
 
-    /// Whether `path` is a file that may be read. Lists the folders on the way to it.
+    /// Whether `path` is a file that may be read. Asks the file system, of the folders on the way to
+    /// it as well.
     pub(super) fn includes(&self, path: &Path) -> bool {
-        self.around(path).any(|root| {
-            let on_the_way = path.to_owned();
-            let mut walk = root.walk(move |entry| on_the_way.starts_with(entry));
-            walk.any(|entry| entry.path() == path && is_file(&entry))
-        })
+        self.around(path).any(|root| root.includes(path))
     }
 
-    /// Whether the user's globs exclude `path`, wherever else it may be named.
-    pub(super) fn is_excluded_by_user(&self, path: &Path) -> bool {
-        self.around(path)
-            .any(|root| root.excluded.matched_path_or_any_parents(path, false).is_ignore())
+    /// Whether an open document may be read that is to be the file at `path`: one that is there, or
+    /// one that is not yet.
+    pub(super) fn includes_open(&self, path: &Path) -> bool {
+        self.includes(path) || (fs::symlink_metadata(path).is_err() && self.allows(path))
+    }
+
+    /// Whether nothing excludes `path` by its name, whatever it is and if it is there or not.
+    pub(super) fn allows(&self, path: &Path) -> bool {
+        self.around(path).any(|root| root.allows(path))
     }
 
     /// Every folder and file that may be read, each root's folders first seen before their files. A
     /// file below two roots comes twice.
     pub(super) fn entries(&self) -> impl Iterator<Item = DirEntry> {
-        self.roots.iter().flat_map(|root| root.walk(|_| true))
+        self.roots.iter().flat_map(Root::walk)
     }
 
     fn around(&self, path: &Path) -> impl Iterator<Item = &Root> {
@@ -79,26 +92,49 @@ impl Reach {
 }
 
 impl Root {
-    fn walk<F>(&self, goes_on: F) -> impl Iterator<Item = DirEntry> + use<F>
-    where
-        F: Fn(&Path) -> bool + Send + Sync + 'static,
-    {
-        let excluded = self.excluded.clone();
-        let root = self.path.clone();
+    fn walk(&self) -> impl Iterator<Item = DirEntry> + use<> {
+        let root = self.clone();
         WalkBuilder::new(&self.path)
+            .standard_filters(false)
             .follow_links(false)
-            .ignore(false)
-            .require_git(false)
-            .add_custom_ignore_filename(IGNORE_FILE)
             .filter_entry(move |entry| {
-                let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-                entry.path() == root
-                    || (goes_on(entry.path())
-                        && !excluded.matched(entry.path(), is_folder).is_ignore())
+                entry.depth() == 0 || root.takes(entry.path(), is_folder(entry))
             })
             .build()
             // What cannot be listed cannot be read.
             .filter_map(Result::ok)
+    }
+
+    /// Whether nothing speaks against `path` itself; the folders around it are taken for granted.
+    fn takes(&self, path: &Path, is_folder: bool) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        !name.as_encoded_bytes().starts_with(b".")
+            && !self.excluded.matched(path, is_folder).is_ignore()
+            && !self.rules.exclude(path, is_folder)
+    }
+
+    fn allows(&self, path: &Path) -> bool {
+        self.steps(path).all(|(path, is_last)| self.takes(&path, !is_last))
+    }
+
+    fn includes(&self, path: &Path) -> bool {
+        path != self.path
+            && self.allows(path)
+            && self.steps(path).all(|(path, is_last)| {
+                let kind = fs::symlink_metadata(path).map(|metadata| metadata.file_type());
+                kind.is_ok_and(|kind| if is_last { kind.is_file() } else { kind.is_dir() })
+            })
+    }
+
+    /// Every path from the root down to `path`, without the root; whether it is `path` itself.
+    fn steps(&self, path: &Path) -> impl Iterator<Item = (PathBuf, bool)> + use<> {
+        let below = path.strip_prefix(&self.path).unwrap_or(Path::new("")).to_owned();
+        let count = below.components().count();
+        let root = self.path.clone();
+        (1..=count).map(move |depth| {
+            let names: PathBuf = below.components().take(depth).map(Component::as_os_str).collect();
+            (root.join(names), depth == count)
+        })
     }
 }
 

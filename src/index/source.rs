@@ -1,6 +1,7 @@
 //! Reading one file, or saying why not. A file may be anything and may change or go at any moment.
 
 use std::{
+    fmt,
     fs::{self, File, Metadata},
     io::Read as _,
     path::Path,
@@ -37,6 +38,17 @@ pub enum Skip {
     Generated,
     /// Not there any more, or not for us.
     Unreadable,
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "too large",
+            Self::Binary => "binary",
+            Self::Generated => "generated",
+            Self::Unreadable => "unreadable",
+        })
+    }
 }
 
 /// What tells one state of a file on disk from another.

@@ -57,7 +57,7 @@ fn workspace(files: &[(&str, &str)]) -> TempDir {
 
 fn index(folder: &TempDir) -> Index {
     let roots = vec![folder.path().to_owned()];
-    let index = Index::start(Scope { roots, exclude: Vec::new() });
+    let index = Index::start(Scope { roots, ..Scope::default() });
     block_on(index.settled());
     index
 }
@@ -78,6 +78,7 @@ fn items_of_rust() {
         r#"//! Shapes.
 
 use std::{fmt, io::{self, Read as _}};
+pub use nested::deep as deeper;
 
 /// A point.
 ///
@@ -149,34 +150,35 @@ mod tests {
               std::fmt as fmt
               std::io as io
               std::io::Read as _
-              struct Point Public 8..15 `pub struct Point<T>` doc `A point.`
-                field x Public 10..11 `pub x: T` type `T` doc `Across.`
-                field y Package 11..14 `pub(crate) y: Vec<T>` type `Vec<T>`
-              struct Pair Private 16..17 `struct Pair(pub u8, u8)`
-              enum Shape Public 18..24 `pub enum Shape`
-                variant Dot Public 19..20 `Dot`
-                variant Line Public 21..22 `Line { from: Point<f32>, to: Point<f32> }` doc `From here to there.`
-                variant Poly Public 22..23 `Poly(Vec<Point<f32>>) = 3`
-              trait Draw Public 25..32 `pub trait Draw: Send`
-                type Error Public 26..27 `type Error`
-                const N Public 27..28 `const N: usize = 3` type `usize`
-                method draw Public 29..30 `fn draw(&self) -> Result<(), Self::Error>` type `Result<(), Self::Error>` doc `Draws.`
-                method twice Public 30..31 `fn twice(&self)`
-              impl Point Public 33..37 `impl<'a, T> Draw for &'a mut super::Point<T>` for Point trait Draw
-                type Error Public 34..35 `type Error = io::Error` type `io::Error`
-                method draw Public 35..36 `fn draw(&self) -> Result<(), Self::Error>` type `Result<(), Self::Error>`
-              impl Shape Public 38..52 `impl Shape` for Shape
-                method area Public 40..50 `pub fn area(&self, scale: f32) -> f32 where Self: Sized` type `f32`
-                method private Private 50..51 `fn private()`
-              module nested Private 53..56 `mod nested`
-                function deep Public 54..55 `pub fn deep()`
-              module elsewhere Public 56..57 `pub mod elsewhere`
-              const TABLE Private 58..59 `const TABLE: &[&str]` type `&[&str]`
-              static ON Public 59..60 `pub static ON: bool = true` type `bool`
-              type Map Private 60..61 `type Map<K> = std::collections::HashMap<K, u8>` type `std::collections::HashMap<K, u8>`
-              macro twice Private 61..62 `macro_rules! twice`
-              module tests Private 64..68 `mod tests` test
-                function works Private 66..67 `fn works()` test
+              nested::deep as deeper
+              struct Point Public 9..16 `pub struct Point<T>` doc `A point.`
+                field x Public 11..12 `pub x: T` type `T` doc `Across.`
+                field y Package 12..15 `pub(crate) y: Vec<T>` type `Vec<T>`
+              struct Pair Private 17..18 `struct Pair(pub u8, u8)`
+              enum Shape Public 19..25 `pub enum Shape`
+                variant Dot Public 20..21 `Dot`
+                variant Line Public 22..23 `Line { from: Point<f32>, to: Point<f32> }` doc `From here to there.`
+                variant Poly Public 23..24 `Poly(Vec<Point<f32>>) = 3`
+              trait Draw Public 26..33 `pub trait Draw: Send`
+                type Error Public 27..28 `type Error`
+                const N Public 28..29 `const N: usize = 3` type `usize`
+                method draw Public 30..31 `fn draw(&self) -> Result<(), Self::Error>` type `Result<(), Self::Error>` doc `Draws.`
+                method twice Public 31..32 `fn twice(&self)`
+              impl Point Public 34..38 `impl<'a, T> Draw for &'a mut super::Point<T>` for Point trait Draw
+                type Error Public 35..36 `type Error = io::Error` type `io::Error`
+                method draw Public 36..37 `fn draw(&self) -> Result<(), Self::Error>` type `Result<(), Self::Error>`
+              impl Shape Public 39..53 `impl Shape` for Shape
+                method area Public 41..51 `pub fn area(&self, scale: f32) -> f32 where Self: Sized` type `f32`
+                method private Private 51..52 `fn private()`
+              module nested Private 54..57 `mod nested`
+                function deep Public 55..56 `pub fn deep()`
+              module elsewhere Public 57..58 `pub mod elsewhere`
+              const TABLE Private 59..60 `const TABLE: &[&str]` type `&[&str]`
+              static ON Public 60..61 `pub static ON: bool = true` type `bool`
+              type Map Private 61..62 `type Map<K> = std::collections::HashMap<K, u8>` type `std::collections::HashMap<K, u8>`
+              macro twice Private 62..63 `macro_rules! twice`
+              module tests Private 65..69 `mod tests` test
+                function works Private 67..68 `fn works()` test
         "#]],
     );
 }

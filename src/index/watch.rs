@@ -3,11 +3,7 @@
 //! Watches the folders that may be read, one by one: what is excluded, such as a folder of build
 //! outputs, is often most of a tree and changes all the time.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    sync::Weak,
-};
+use std::{collections::HashSet, path::PathBuf, sync::Weak};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
@@ -28,7 +24,7 @@ impl Watch {
                 // Events were lost.
                 Ok(event) if event.need_rescan() => shared.scan(),
                 Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
-                Ok(event) => event.paths.iter().for_each(|path| shared.changed(path)),
+                Ok(event) => shared.changed(event.paths.iter().map(PathBuf::as_path)),
                 Err(error) => tracing::warn!(%error, "watching files"),
             }
         })?;
@@ -43,17 +39,17 @@ impl Watch {
             let _ = self.watcher.unwatch(gone);
         }
         let mut any_new = false;
+        let mut failed = None;
         for new in folders.difference(&self.folders) {
-            Self::add(&mut self.watcher, new);
-            any_new = true;
+            match self.watcher.watch(new, RecursiveMode::NonRecursive) {
+                Ok(()) => any_new = true,
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            tracing::warn!(%error, "changes in some folders will not be noticed");
         }
         self.folders = folders;
         any_new
-    }
-
-    fn add(watcher: &mut RecommendedWatcher, folder: &Path) {
-        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-            tracing::warn!(%error, "a folder that cannot be watched");
-        }
     }
 }

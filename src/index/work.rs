@@ -6,9 +6,9 @@
 //! whatever order events come in.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::BuildHasher as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -23,9 +23,11 @@ use tree_sitter::Tree;
 use super::{
     Contents, File, Origin, Progress, Skip,
     contents::About,
+    dependencies::{Dependencies, Package},
     extract::Draft,
-    modules::Packages,
+    modules::{self, Packages},
     reach::{self, Reach},
+    rules::Rules,
     source::{self, Stamp},
     watch::Watch,
 };
@@ -34,6 +36,8 @@ use crate::syntax::Language;
 /// What is to be done, the most urgent first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Job {
+    /// An ignore file has changed: what it excludes goes.
+    Sweep,
     /// An open document has a new text.
     Edited(Arc<Path>),
     /// A file has changed on disk, or a document was closed.
@@ -42,13 +46,22 @@ enum Job {
     Scan,
     /// A scan has found a file.
     Found(Arc<Path>),
+    /// The sources of a dependency are to be listed.
+    Package(Arc<Package>),
+    /// A source of a dependency is to be read.
+    Public(Arc<Path>, Arc<Package>),
+    /// Manifests, or what dependencies hand on, may name other packages than before.
+    Dependencies,
 }
 
 impl Job {
     fn path(&self) -> Option<&Arc<Path>> {
         match self {
-            Self::Edited(path) | Self::Changed(path) | Self::Found(path) => Some(path),
-            Self::Scan => None,
+            Self::Edited(path)
+            | Self::Changed(path)
+            | Self::Found(path)
+            | Self::Public(path, _) => Some(path),
+            Self::Sweep | Self::Scan | Self::Package(_) | Self::Dependencies => None,
         }
     }
 
@@ -77,8 +90,21 @@ struct Queue {
     /// Files on disk, as they were when they were read.
     known: HashMap<Arc<Path>, Stamp>,
     skipped: HashMap<Arc<Path>, Skip>,
+    /// Cargo's manifests within reach.
+    manifests: BTreeSet<PathBuf>,
     /// Files of the first scan that are done or not, for the progress.
     found: usize,
+}
+
+/// What is outside of the workspace.
+#[derive(Debug, Default)]
+struct Outside {
+    /// Cargo's folder; `None` where dependencies do not count.
+    cargo_home: Option<PathBuf>,
+    /// Those that count.
+    packages: BTreeSet<Package>,
+    /// By the folder of a package: the first names of the paths in its `pub use`.
+    handed_on: HashMap<Arc<Path>, BTreeSet<String>>,
 }
 
 /// What the threads and the handle share.
@@ -89,6 +115,8 @@ pub(super) struct Shared {
     wake: Condvar,
     reach: RwLock<Arc<Reach>>,
     packages: Packages,
+    /// Taken after `contents` where both are.
+    outside: Mutex<Outside>,
     watch: Mutex<Option<Watch>>,
     pub(super) progress: watch::Sender<Progress>,
     stop: AtomicBool,
@@ -100,33 +128,36 @@ impl Shared {
             contents: RwLock::default(),
             queue: Mutex::default(),
             wake: Condvar::new(),
-            reach: RwLock::default(),
+            reach: RwLock::new(Arc::new(Reach::new(&[], &[]))),
             packages: Packages::default(),
+            outside: Mutex::default(),
             watch: Mutex::default(),
             progress: watch::Sender::default(),
             stop: AtomicBool::new(false),
         }
     }
 
-    /// What may be read is different from now on.
-    pub(super) fn set_reach(&self, reach: Reach) {
-        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reach);
-        // Nothing that is excluded stays for even as long as a scan takes.
-        let reach = self.reach();
-        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<_> = contents
-            .files()
-            .filter(|(_, file)| *file.origin() == Origin::Workspace)
-            .map(|(_, file)| Arc::clone(file.path()))
-            .filter(|path| reach.root_of(path).is_none() || reach.is_excluded_by_user(path))
-            .collect();
-        for path in gone {
-            contents.remove(&path);
-        }
-        drop(contents);
+    /// What may be read is different from now on, and dependencies count or not.
+    pub(super) fn set_reach(&self, reach: Reach, cargo_home: Option<PathBuf>) {
+        self.outside().cargo_home = cargo_home;
+        self.replace_reach(reach);
         // Relative paths and modules follow from the roots.
         self.lock().known.clear();
         self.scan();
+    }
+
+    /// Nothing that is excluded stays for even as long as a scan takes.
+    fn replace_reach(&self, reach: Reach) {
+        let reach = Arc::new(reach);
+        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&reach);
+        let known: Vec<_> = {
+            let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+            let files = contents.files().filter(|(_, file)| *file.origin() == Origin::Workspace);
+            files.map(|(_, file)| Arc::clone(file.path())).collect()
+        };
+        for path in known.iter().filter(|path| !reach.allows(path)) {
+            self.forget(path, None);
+        }
     }
 
     /// Compares everything below the roots with what is known.
@@ -155,19 +186,28 @@ impl Shared {
         }
     }
 
-    pub(super) fn changed(&self, path: &Path) {
-        if Reach::is_rule(path) {
-            let reach = Reach::clone(&self.reach());
-            *self.reach.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reach);
-            self.scan();
-            return;
-        }
-        if path.file_name().is_some_and(|name| name == "Cargo.toml") {
-            self.packages.forget(path);
-        }
+    /// Something has happened at these paths.
+    pub(super) fn changed<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) {
         let mut queue = self.lock();
-        queue.allowed.remove(path);
-        queue.due.insert(Job::Changed(path.into()));
+        for path in paths {
+            if Rules::are_in(path) {
+                queue.due.insert(Job::Sweep);
+                continue;
+            }
+            match path.file_name().and_then(|name| name.to_str()) {
+                Some("Cargo.toml") => {
+                    self.packages.forget(path);
+                    queue.due.insert(Job::Scan);
+                }
+                Some("Cargo.lock") => {
+                    queue.due.insert(Job::Dependencies);
+                }
+                _ => {
+                    queue.allowed.remove(path);
+                    queue.due.insert(Job::Changed(path.into()));
+                }
+            }
+        }
         self.tell(&queue);
     }
 
@@ -203,10 +243,17 @@ impl Shared {
     pub(super) fn run(&self) {
         while let Some(job) = self.next() {
             match &job {
+                Job::Sweep => {
+                    self.replace_reach(self.reach().with_new_rules());
+                    self.scan();
+                }
                 Job::Scan => self.do_scan(),
                 Job::Changed(path) if !source::is_source(path) => self.folder_changed(path),
                 Job::Edited(path) | Job::Changed(path) => self.refresh(path, false),
                 Job::Found(path) => self.refresh(path, true),
+                Job::Package(package) => self.list(package),
+                Job::Public(path, package) => self.read_public(path, package),
+                Job::Dependencies => self.do_dependencies(),
             }
             let mut queue = self.lock();
             queue.busy.retain(|busy| *busy != job);
@@ -248,6 +295,7 @@ impl Shared {
         let reach = self.reach();
         let watches = self.watch.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let mut folders = HashSet::new();
+        let mut manifests = BTreeSet::new();
         let mut seen: HashSet<Arc<Path>> = HashSet::new();
         for entry in reach.entries() {
             if self.stop.load(Ordering::Relaxed) {
@@ -255,6 +303,9 @@ impl Shared {
             }
             if watches && reach::is_folder(&entry) {
                 folders.insert(entry.path().to_owned());
+            }
+            if reach::is_file(&entry) && entry.file_name() == "Cargo.toml" {
+                manifests.insert(entry.path().to_owned());
             }
             if !reach::is_file(&entry) || !source::is_source(entry.path()) {
                 continue;
@@ -276,6 +327,8 @@ impl Shared {
         if again {
             queue.due.insert(Job::Scan);
         }
+        queue.manifests = manifests;
+        queue.due.insert(Job::Dependencies);
         let unseen: Vec<_> =
             queue.known.keys().filter(|path| !seen.contains(*path)).cloned().collect();
         queue.due.extend(unseen.into_iter().map(Job::Changed));
@@ -294,7 +347,10 @@ impl Shared {
             });
             (buffer, allowed)
         };
-        let may_be_read = may_be_read || allowed.unwrap_or_else(|| reach.includes(path));
+        let may_be_read = match &buffer {
+            Some(_) => allowed.unwrap_or_else(|| reach.includes_open(path)),
+            None => may_be_read || reach.includes(path),
+        };
         if buffer.is_some() {
             self.lock().allowed.insert(Arc::clone(path), may_be_read);
         }
@@ -334,7 +390,7 @@ impl Shared {
         };
         let about = About {
             path: Arc::clone(path),
-            relative_path: relative(root, path),
+            relative_path: slashed(path.strip_prefix(root).unwrap_or(path)),
             module: language
                 .map(|language| self.packages.module(root, path, language))
                 .unwrap_or_default(),
@@ -356,16 +412,103 @@ impl Shared {
         }
     }
 
-    fn forget(&self, path: &Arc<Path>, skip: Option<Skip>) {
-        self.contents.write().unwrap_or_else(PoisonError::into_inner).remove(path);
-        let mut queue = self.lock();
-        match skip {
-            Some(skip) => queue.skipped.insert(Arc::clone(path), skip),
-            None => {
-                queue.known.remove(path);
-                queue.skipped.remove(path)
-            }
+    fn do_dependencies(&self) {
+        let manifests = self.lock().manifests.clone();
+        let (cargo_home, handed_on) = {
+            let outside = self.outside();
+            (outside.cargo_home.clone(), outside.handed_on.clone())
         };
+        let wanted = cargo_home
+            .map(|home| Dependencies::read(&manifests, &home).packages(&handed_on))
+            .unwrap_or_default();
+        let before = {
+            let outside = &mut *self.outside();
+            outside.handed_on.retain(|folder, _| wanted.iter().any(|new| new.folder == *folder));
+            std::mem::replace(&mut outside.packages, wanted.clone())
+        };
+        let gone: Vec<_> = before.difference(&wanted).collect();
+        if !gone.is_empty() {
+            let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+            let is_gone = |file: &File| {
+                *file.origin() != Origin::Workspace
+                    && gone.iter().any(|package| file.path().starts_with(&package.folder))
+            };
+            let paths: Vec<_> = contents.files().filter(|(_, file)| is_gone(file)).collect();
+            let paths: Vec<_> = paths.iter().map(|(_, file)| Arc::clone(file.path())).collect();
+            for path in paths {
+                contents.remove(&path);
+            }
+        }
+        let new = wanted.difference(&before).cloned().map(|package| Job::Package(package.into()));
+        let mut queue = self.lock();
+        queue.due.extend(new);
+        self.tell(&queue);
+    }
+
+    fn list(&self, package: &Arc<Package>) {
+        let sources = package.sources();
+        let jobs = sources.into_iter().map(|path| Job::Public(path.into(), Arc::clone(package)));
+        let mut queue = self.lock();
+        queue.due.extend(jobs);
+        self.tell(&queue);
+    }
+
+    /// Takes the public signatures of a dependency's source in.
+    fn read_public(&self, path: &Arc<Path>, package: &Package) {
+        let Some(language) = Language::by_path(path) else { return };
+        // A dependency may be open as a workspace, too.
+        if self.reach().root_of(path).is_some() {
+            return;
+        }
+        let Ok(text) = source::read(path).0 else { return };
+        let Some(tree) = language.parse_text(&text, &self.stop) else { return };
+        let draft = Draft::of_signatures(&text, &tree, language);
+        let handed_on = draft.first_names();
+        let below = path.strip_prefix(&package.folder).unwrap_or(path);
+        let about = About {
+            path: Arc::clone(path),
+            relative_path: format!("{}/{}", package.name, slashed(below)),
+            module: modules::of_rust(Some(&package.name), below),
+            origin: Origin::Dependency(Arc::clone(&package.name)),
+            language: Some(language),
+            fingerprint: fingerprint(&text),
+        };
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let outside = &mut *self.outside();
+        if !outside.packages.contains(package) {
+            return;
+        }
+        contents.put(about, draft);
+        drop(contents);
+        let known = outside.handed_on.entry(Arc::clone(&package.folder)).or_default();
+        let count = known.len();
+        known.extend(handed_on);
+        if known.len() > count {
+            let mut queue = self.lock();
+            queue.due.insert(Job::Dependencies);
+        }
+    }
+
+    fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, path: &Arc<Path>, skip: Option<Skip>) {
+        {
+            let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+            let of_workspace = |(_, file): (_, &File)| *file.origin() == Origin::Workspace;
+            // A dependency's file that somebody looks at in the editor stays what it is.
+            if contents.file_at(path).is_some_and(of_workspace) {
+                contents.remove(path);
+            }
+        }
+        let mut queue = self.lock();
+        if let Some(skip) = skip {
+            queue.skipped.insert(Arc::clone(path), skip);
+        } else {
+            queue.known.remove(path);
+            queue.skipped.remove(path);
+        }
     }
 
     fn reach(&self) -> Arc<Reach> {
@@ -375,7 +518,7 @@ impl Shared {
     /// Wakes threads and tells how things stand.
     fn tell(&self, queue: &Queue) {
         self.wake.notify_all();
-        let mut skipped = std::collections::BTreeMap::new();
+        let mut skipped = BTreeMap::new();
         if queue.due.is_empty() {
             for skip in queue.skipped.values() {
                 *skipped.entry(*skip).or_insert(0) += 1;
@@ -400,8 +543,8 @@ fn fingerprint(text: &str) -> u64 {
     FxBuildHasher.hash_one(text)
 }
 
-fn relative(root: &Path, path: &Path) -> String {
-    let below = path.strip_prefix(root).unwrap_or(path);
+/// A relative path with `/`.
+fn slashed(below: &Path) -> String {
     let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
 }

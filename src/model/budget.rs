@@ -17,7 +17,7 @@ const CHAT_FRAME: usize = 64;
 /// Room for one prompt.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    left: usize,
+    window: usize,
     output: usize,
     counter: TokenCounter,
 }
@@ -32,12 +32,12 @@ impl Budget {
         counter: TokenCounter,
     ) -> Self {
         let window = context.map_or(ceiling, |context| context.min(ceiling));
-        Self { left: window.saturating_sub(output + BEGIN), output, counter }
+        Self { window, output, counter }
     }
 
     /// Tokens that still fit.
     pub fn left(&self) -> usize {
-        self.left
+        self.window.saturating_sub(self.output + BEGIN)
     }
 
     /// Tokens of `text` as this budget counts them.
@@ -75,8 +75,9 @@ impl Budget {
             }
         }
         let tokens = basis.exact + self.counter.scaled(basis.estimate);
-        if tokens > self.left {
-            return Err(Overflow { tokens, left: self.left });
+        // Not against what is left, which is nothing also where not even the answer has room.
+        if tokens + self.output + BEGIN > self.window {
+            return Err(Overflow { tokens, left: self.left() });
         }
         Ok(Prompt { segments, form, tokens, basis, output: self.output })
     }
@@ -162,7 +163,7 @@ mod tests {
     use crate::model::Stop;
 
     fn usage(prompt_tokens: Option<usize>) -> Usage {
-        Usage { prompt_tokens, cached_tokens: None, output_tokens: None, stop: Stop::Complete }
+        Usage { prompt_tokens, ..Usage::unknown(Stop::Complete) }
     }
 
     #[test]

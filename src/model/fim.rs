@@ -240,6 +240,10 @@ const ARCHITECTURES: &[(&str, &FimTokens)] = &[
 
 /// Chooses how to ask a model from what its server says of it.
 pub fn choose(facts: &ModelFacts) -> Mode {
+    if facts.card.is_some_and(|card| card.layout_version.is_some()) {
+        // Made by `training/`, whatever it is called.
+        return Mode::Fim(&QWEN);
+    }
     let name = Name::of(facts);
     let template = facts.template.as_deref().unwrap_or_default();
     let named = name.family();

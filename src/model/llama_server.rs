@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Sighting, Stop, Usage,
+    embedding::only_embeds,
     filter::Filter,
     openai,
     render::{self, Piece},
@@ -47,10 +48,13 @@ impl LlamaServer {
         let listed: Listed = self.endpoint.get("/v1/models", "a list of models").await?;
         let mut models = Vec::with_capacity(listed.data.len());
         for model in listed.data {
-            models.push(match &model.status {
+            let facts = match &model.status {
                 Some(status) => self.routed(&model, status.value == "loaded").await,
                 None => facts(&model, Some(&props)),
-            });
+            };
+            if !only_embeds(&facts) {
+                models.push(facts);
+            }
         }
         Ok(Sighting {
             kind: Kind::LlamaServer,
@@ -211,6 +215,7 @@ fn facts(model: &Model, props: Option<&Props>) -> ModelFacts {
         inserts: None,
         template: props.and_then(|props| props.chat_template.clone()),
         relayed: false,
+        card: None,
     }
 }
 
@@ -368,7 +373,7 @@ impl Wire for Completed {
                 .cache_n
                 .or_else(|| event.timings.and_then(|timings| timings.cache_n)),
             output_tokens: event.tokens_predicted,
-            stop,
+            ..Usage::unknown(stop)
         };
         Ok(Step::Done(event.content, usage))
     }

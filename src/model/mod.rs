@@ -1,11 +1,14 @@
 //! How a model is asked: templates, token counts, wire formats, a file a provider.
 //!
-//! Everything here speaks to model servers on this machine. It never sees an LSP type, a task or a
-//! setting's name, and never decides *which* model answers: that is `route`.
+//! Everything here speaks to model servers on this machine, or to the engine in this process. It never
+//! sees an LSP type, a task or a setting's name, and never decides *which* model answers: that is
+//! `route`.
 
 pub mod budget;
+pub mod built_in;
 pub mod control;
 mod count;
+mod embedding;
 mod filter;
 pub mod fim;
 pub mod http;
@@ -25,6 +28,7 @@ use futures::{future::BoxFuture, stream::BoxStream};
 use serde::Serialize;
 
 pub use budget::{Budget, Form, Prompt};
+pub use built_in::BuiltIn;
 pub use count::TokenCounter;
 pub use http::{Client, Endpoint, Patience};
 pub use llama_server::LlamaServer;
@@ -32,7 +36,7 @@ pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use segment::Segment;
 
-/// The wire formats Hearth speaks.
+/// The ways in which Hearth asks a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -43,6 +47,8 @@ pub enum Kind {
     /// Any server with `/v1/completions`: LM Studio, vLLM, …
     #[serde(rename = "openai")]
     OpenAi,
+    /// No server: the engine in this process.
+    BuiltIn,
 }
 
 impl fmt::Display for Kind {
@@ -52,6 +58,7 @@ impl fmt::Display for Kind {
             Self::Ollama => "ollama",
             Self::LlamaServer => "llama-server",
             Self::OpenAi => "openai",
+            Self::BuiltIn => "built-in",
         })
     }
 }
@@ -81,6 +88,23 @@ pub struct ModelFacts {
     pub template: Option<String>,
     /// The server only relays this model: text sent to it leaves the machine.
     pub relayed: bool,
+    /// What is known of how a model in this process may be used; `None` of a server's.
+    pub card: Option<Card>,
+}
+
+/// What a model file says of its own worth, from the metadata that Hearth's training writes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Card {
+    /// `hearth.layout_version`: the prompt layout it was trained on.
+    pub layout_version: Option<u64>,
+    /// `hearth.show_above`: a completion is shown unasked when the geometric mean of its tokens'
+    /// probabilities is at least this; where held-out data says that half of what is shown is kept.
+    pub show_above: f32,
+    /// `hearth.ghost_text`, `true` where the file does not say: it beats simple baselines, so it is
+    /// worth being shown unasked.
+    pub ghost_text: bool,
+    /// The user chose this file; else it came with Hearth.
+    pub chosen: bool,
 }
 
 /// What one look at a server found.
@@ -91,6 +115,7 @@ pub struct Sighting {
     pub version: Option<String>,
     /// Requests it can work on at once; `None` where it does not say.
     pub slots: Option<usize>,
+    /// Those that write text; a server's embedding models are left out.
     pub models: Vec<ModelFacts>,
 }
 
@@ -134,7 +159,7 @@ pub enum Stop {
 }
 
 /// What a generation cost, as far as the server said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Usage {
     /// Tokens of the prompt as the server counted them, cached ones included.
     pub prompt_tokens: Option<usize>,
@@ -142,6 +167,21 @@ pub struct Usage {
     pub cached_tokens: Option<usize>,
     pub output_tokens: Option<usize>,
     pub stop: Stop,
+    /// How sure the model was: the geometric mean of the probabilities it gave its tokens, 0 to 1.
+    pub confidence: Option<f32>,
+}
+
+impl Usage {
+    /// Nothing is known but why it ended.
+    pub const fn unknown(stop: Stop) -> Self {
+        Self {
+            prompt_tokens: None,
+            cached_tokens: None,
+            output_tokens: None,
+            stop,
+            confidence: None,
+        }
+    }
 }
 
 /// Text as it is generated. Dropping it closes the connection, which stops the model; reading it to
@@ -154,6 +194,8 @@ pub fn provider(kind: Kind, endpoint: Endpoint) -> Arc<dyn Provider> {
         Kind::Ollama => Arc::new(Ollama::new(endpoint)),
         Kind::LlamaServer => Arc::new(LlamaServer::new(endpoint)),
         Kind::OpenAi => Arc::new(OpenAi::new(endpoint)),
+        // The one that has no server.
+        Kind::BuiltIn => Arc::new(BuiltIn::recorded()),
     }
 }
 
@@ -180,6 +222,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// How many tokens `text` is, none of them control tokens; `None` where the server cannot count.
     fn count(&self, model: &str, text: &str) -> BoxFuture<'_, Result<Option<usize>, ModelError>>;
+
+    /// Another model answers from now on: gives back what this process holds for this one. What a
+    /// server holds is the server's affair.
+    fn release(&self) {}
 }
 
 /// Why a model did not answer. Each message says what was wrong and, where one can, what to do.
@@ -209,6 +255,10 @@ pub enum ModelError {
     Relayed { endpoint: String, model: String },
     #[error("{endpoint} is not on this machine; Hearth sends code to loopback addresses only")]
     NotLocal { endpoint: String },
+    #[error("the built-in model {model} cannot be used: {detail}")]
+    BuiltIn { model: String, detail: String },
+    #[error("this Hearth was built without a model; `hearth model use PATH` takes a GGUF file")]
+    NoneBuiltIn,
 }
 
 fn of(tokens: Option<usize>) -> String {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Sighting, Stop, Usage,
+    embedding::only_embeds,
     filter::Filter,
     ndjson::NdJson,
     render,
@@ -54,12 +55,14 @@ impl Ollama {
         let models = stream::iter(tags.models)
             .map(|tag| self.facts(tag, &running))
             .buffered(ASKED_AT_ONCE)
+            .filter_map(std::future::ready)
             .collect()
             .await;
         Ok(Sighting { kind: Kind::Ollama, version: Some(version.version), slots: None, models })
     }
 
-    async fn facts(&self, tag: Tag, running: &Running) -> ModelFacts {
+    /// `None` for a model that writes no text.
+    async fn facts(&self, tag: Tag, running: &Running) -> Option<ModelFacts> {
         let loaded = running.models.iter().find(|model| model.name == tag.name);
         let relayed =
             named_relayed(&tag.name) || tag.remote_host.is_some() || tag.remote_model.is_some();
@@ -72,7 +75,7 @@ impl Ollama {
         let shown = shown.as_deref();
         let info = shown.map(|shown| &shown.model_info);
         let architecture = info.and_then(|info| info.architecture.clone()).or(tag.details.family);
-        ModelFacts {
+        let facts = ModelFacts {
             loaded: Some(loaded.is_some()),
             context: loaded.and_then(|model| model.context_length),
             trained_context: info.and_then(Info::context_length).or(tag.details.context_length),
@@ -84,9 +87,11 @@ impl Ollama {
             inserts: shown.map(Shown::inserts),
             template: shown.map(|shown| shown.template.clone()),
             relayed,
-            file: None,
             name: tag.name,
-        }
+            ..ModelFacts::default()
+        };
+        let writes = shown.and_then(Shown::writes).unwrap_or_else(|| !only_embeds(&facts));
+        writes.then_some(facts)
     }
 
     /// What the server shows of a model, asked once for each digest. A model that cannot be shown
@@ -326,6 +331,12 @@ struct Shown {
 }
 
 impl Shown {
+    /// Whether the model writes text; `None` from servers that are older than capabilities.
+    fn writes(&self) -> Option<bool> {
+        let completes = || self.capabilities.iter().any(|capability| capability == "completion");
+        (!self.capabilities.is_empty()).then(completes)
+    }
+
     fn inserts(&self) -> bool {
         self.capabilities.iter().any(|capability| capability == "insert")
             || self.template.contains(".Suffix")
@@ -395,9 +406,8 @@ impl Wire for Generated {
         };
         let usage = Usage {
             prompt_tokens: line.prompt_eval_count,
-            cached_tokens: None,
             output_tokens: Some(line.eval_count),
-            stop,
+            ..Usage::unknown(stop)
         };
         Ok(Step::Done(text, usage))
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Sighting, Stop, Usage,
+    embedding::only_embeds,
     filter::Filter,
     ollama::{Message, named_relayed},
     render,
@@ -39,10 +40,7 @@ impl OpenAi {
             .unwrap_or_default();
         let models = listed.data.into_iter().filter_map(|model| {
             let studio = more.remove(&model.id).unwrap_or_default();
-            if studio.kind.as_deref() == Some("embeddings") {
-                return None;
-            }
-            Some(ModelFacts {
+            let facts = ModelFacts {
                 loaded: studio
                     .state
                     .map(|state| state == "loaded")
@@ -54,7 +52,10 @@ impl OpenAi {
                 relayed: named_relayed(&model.id),
                 name: model.id,
                 ..ModelFacts::default()
-            })
+            };
+            // LM Studio says what a model is for.
+            let embeds = studio.kind.map_or_else(|| only_embeds(&facts), |it| it == "embeddings");
+            (!embeds).then_some(facts)
         });
         Ok(Sighting { kind: Kind::OpenAi, version: None, slots: None, models: models.collect() })
     }
@@ -362,7 +363,7 @@ impl Wire for Chunks {
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens,
             output_tokens: self.output_tokens,
-            stop: self.stop.unwrap_or(Stop::Unsaid),
+            ..Usage::unknown(self.stop.unwrap_or(Stop::Unsaid))
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) trait Wire: Send {
 
     /// What is known when the stream ends without saying so.
     fn unsaid(&self) -> Usage {
-        Usage { prompt_tokens: None, cached_tokens: None, output_tokens: None, stop: Stop::Unsaid }
+        Usage::unknown(Stop::Unsaid)
     }
 }
 

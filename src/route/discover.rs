@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use url::{Host, Url};
 
 use crate::model::{Kind, ModelError, ModelFacts, Provider, Sighting};
@@ -33,6 +33,9 @@ pub struct Search {
     pub connect: Connect,
     /// Whether a model can fill in the middle.
     pub fills: fn(&ModelFacts) -> bool,
+    /// The model in this process, where it may answer. A server's comes first if it is capable:
+    /// fills in the middle, and is not known to be smaller.
+    pub built_in: Option<Arc<dyn Provider>>,
 }
 
 /// One place and what was found there.
@@ -66,7 +69,7 @@ impl Serving {
     pub fn same_load(&self, other: &Self) -> bool {
         self.provider.endpoint() == other.provider.endpoint()
             && self.provider.kind() == other.provider.kind()
-            && self.model.name == other.model.name
+            && (&self.model.name, &self.model.file) == (&other.model.name, &other.model.file)
             && (self.model.context == other.model.context
                 || self.model.context.is_none()
                 || other.model.context.is_none())
@@ -79,6 +82,8 @@ pub struct Discovery {
     /// The model to take, or why there is none, as a sentence.
     pub choice: Result<Serving, String>,
     pub seen: Vec<Seen>,
+    /// What the model in this process is, or why it cannot answer; `None` where it may not.
+    pub built_in: Option<Result<Sighting, ModelError>>,
 }
 
 impl Search {
@@ -93,6 +98,7 @@ impl Search {
             retries: 2,
             connect,
             fills,
+            built_in: None,
         }
     }
 
@@ -112,8 +118,14 @@ impl Search {
                 _ => self.look(place, known.and_then(|seen| seen.provider.clone())).await,
             }
         });
-        let seen = join_all(looks).await;
-        Discovery { choice: self.choose(&seen), seen }
+        let own = async {
+            match &self.built_in {
+                Some(provider) => Some(provider.look().await),
+                None => None,
+            }
+        };
+        let (seen, built_in) = join(join_all(looks), own).await;
+        Discovery { choice: self.choose(&seen, built_in.as_ref()), seen, built_in }
     }
 
     async fn look(&self, place: &Url, known: Option<Arc<dyn Provider>>) -> Seen {
@@ -167,26 +179,42 @@ impl Search {
     }
 
     /// The best model of all that were seen, or why none will do.
-    fn choose(&self, seen: &[Seen]) -> Result<Serving, String> {
+    fn choose(
+        &self,
+        seen: &[Seen],
+        own: Option<&Result<Sighting, ModelError>>,
+    ) -> Result<Serving, String> {
         let servers = seen
             .iter()
             .filter_map(|seen| Some((seen.provider.as_ref()?, seen.outcome.as_ref().ok()?)));
-        let offers = servers.flat_map(|(provider, sighting)| {
-            sighting.models.iter().map(move |model| (provider, sighting, model))
-        });
+        let own = self.built_in.as_ref().zip(own);
+        let box_model = own.and_then(|(_, look)| look.as_ref().ok()?.models.first());
+        let offers = servers
+            .chain(own.and_then(|(provider, look)| Some((provider, look.as_ref().ok()?))))
+            .flat_map(|(provider, sighting)| {
+                sighting.models.iter().map(move |model| (provider, sighting, model))
+            });
         let best = offers
             .filter(|(_, _, model)| !model.relayed && self.wants(model))
             // Of equals the first is taken: the order of places is one of preference.
-            .min_by_key(|(_, _, model)| self.rank(model));
-        match best {
-            Some((provider, sighting, model)) => Ok(Serving {
-                provider: Arc::clone(provider),
-                model: model.clone(),
-                slots: sighting.slots,
-                why: self.why(provider.as_ref(), model),
-            }),
-            None => Err(self.why_none(seen)),
-        }
+            .min_by_key(|(_, _, model)| self.rank(model, box_model));
+        let Some((provider, sighting, model)) = best else {
+            let why_none = || self.why_none(seen);
+            return Err(match own.and_then(|(_, look)| look.as_ref().err()) {
+                Some(error) if seen.is_empty() => error.to_string(),
+                Some(error) => format!("{}; {error}", why_none()),
+                None => why_none(),
+            });
+        };
+        Ok(Serving {
+            provider: Arc::clone(provider),
+            model: model.clone(),
+            slots: sighting.slots,
+            why: match provider.kind() {
+                Kind::BuiltIn => self.why_built_in(seen, model),
+                _ => self.why(provider.as_ref(), model),
+            },
+        })
     }
 
     fn wants(&self, model: &ModelFacts) -> bool {
@@ -196,14 +224,48 @@ impl Search {
     }
 
     /// Smaller is better.
-    fn rank(&self, model: &ModelFacts) -> (u8, u64) {
-        let class = match ((self.fills)(model), model.loaded == Some(true)) {
+    fn rank(&self, model: &ModelFacts, built_in: Option<&ModelFacts>) -> (u8, u64) {
+        let loaded = model.loaded == Some(true);
+        let class = match (self.capable(model, built_in), loaded) {
+            _ if model.card.is_some() => {
+                if (self.fills)(model) {
+                    2
+                } else {
+                    5
+                }
+            }
             (true, true) => 0,
             (true, false) => 1,
-            (false, true) => 2,
-            (false, false) => 3,
+            (false, true) => 3,
+            (false, false) => 4,
         };
         (class, model.parameters.map_or(u64::MAX, distance))
+    }
+
+    /// Whether a server's model is worth more than the one in this process.
+    fn capable(&self, model: &ModelFacts, built_in: Option<&ModelFacts>) -> bool {
+        let own = built_in.and_then(|built_in| built_in.parameters);
+        let smaller = model.parameters.zip(own).is_some_and(|(theirs, own)| theirs < own);
+        (self.fills)(model) && !smaller
+    }
+
+    fn why_built_in(&self, seen: &[Seen], model: &ModelFacts) -> String {
+        let servers: Vec<_> = seen
+            .iter()
+            .filter_map(|seen| Some((&seen.place, seen.outcome.as_ref().ok()?)))
+            .map(|(place, sighting)| format!("{} at {place}", name(sighting.kind)))
+            .collect();
+        let reason = match &*servers {
+            _ if seen.is_empty() => "as configured".to_owned(),
+            [] => "as no model server answers on this machine".to_owned(),
+            servers => format!("as {} has no more capable model for code", servers.join(", ")),
+        };
+        let fills = if (self.fills)(model) {
+            "it fills in the middle"
+        } else {
+            "it continues text, as it was not trained to fill in the middle"
+        };
+        format!("{} in this process (built-in), {reason}: {fills}", model.name)
     }
 
     fn why(&self, provider: &dyn Provider, model: &ModelFacts) -> String {
@@ -260,7 +322,9 @@ impl Search {
             let server = name(sighting.kind);
             return match names(true) {
                 names if names.is_empty() => {
-                    format!("{server} at {place} has no model; download a code model into it")
+                    format!(
+                        "{server} at {place} has no model that writes text; download a code model into it"
+                    )
                 }
                 names => format!(
                     "{server} at {place} only relays its models ({names}) to another machine; download a code model into it"
@@ -318,5 +382,6 @@ fn name(kind: Kind) -> &'static str {
         Kind::Ollama => "Ollama",
         Kind::LlamaServer => "llama-server",
         Kind::OpenAi => "the OpenAI-compatible server",
+        Kind::BuiltIn => "the built-in engine",
     }
 }

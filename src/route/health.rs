@@ -98,8 +98,15 @@ impl Probe {
             seen: Vec::new(),
         }));
         let nudge = Arc::new(Notify::new());
-        let probing =
-            Probing { search, pace, load, publish, loading: None, looked_everywhere: None };
+        let probing = Probing {
+            search,
+            pace,
+            load,
+            publish,
+            loading: None,
+            failed: None,
+            looked_everywhere: None,
+        };
         let task = OwnedTask::spawn(probing.run(Arc::clone(&nudge)));
         Self { health, nudge, _task: task }
     }
@@ -126,12 +133,23 @@ struct Loading {
     done: BoxFuture<'static, Result<(), ModelError>>,
 }
 
+impl Drop for Probing {
+    /// Reports keep providers; weights shall not stay in memory with them.
+    fn drop(&mut self) {
+        if let Some(choice) = &self.publish.borrow().choice {
+            choice.provider.release();
+        }
+    }
+}
+
 struct Probing {
     search: Search,
     pace: Pace,
     load: Load,
     publish: watch::Sender<Arc<Health>>,
     loading: Option<Loading>,
+    /// When loading the present choice began that failed.
+    failed: Option<Instant>,
     looked_everywhere: Option<Instant>,
 }
 
@@ -165,6 +183,10 @@ impl Probing {
         let health = self.publish.borrow();
         match health.state {
             State::Down => self.pace.when_down,
+            // A server that is started later is preferred.
+            State::Warm if !self.search.places.is_empty() && !by_server(&health) => {
+                self.pace.when_down
+            }
             State::Loading if health.choice.is_none() => self.pace.when_loading,
             State::Cold | State::Loading | State::Warm => self.pace.interval,
         }
@@ -175,7 +197,7 @@ impl Probing {
     /// than while one serves.
     async fn look(&mut self) {
         let before = Arc::clone(&self.publish.borrow());
-        let serving = before.choice.is_some();
+        let serving = by_server(&before);
         let everywhere = !serving
             && self.looked_everywhere.is_none_or(|last| last.elapsed() >= self.pace.interval);
         let mut found = self
@@ -197,6 +219,11 @@ impl Probing {
     }
 
     fn conclude(&mut self, before: &Health, found: Discovery) {
+        if let Some(old) = &before.choice
+            && !found.choice.as_ref().is_ok_and(|new| Arc::ptr_eq(&new.provider, &old.provider))
+        {
+            old.provider.release();
+        }
         let seen = found.seen;
         let mut health = Health { seen, loaded_in: None, choice: None, ..before.clone() };
         let state = match found.choice {
@@ -220,13 +247,25 @@ impl Probing {
         let is_new = same.is_none();
         if is_new {
             self.loading = None;
+            self.failed = None;
         } else {
             health.loaded_in = before.loaded_in;
         }
-        // Ollama unloads what has been idle; a llama-server only what its owner told it to.
-        let unloaded =
-            serving.model.loaded == Some(false) && serving.provider.kind() == Kind::Ollama;
-        if self.loading.is_none() && (is_new || unloaded) {
+        // Ollama unloads what has been idle; a llama-server only what its owner told it to. What is
+        // built in is loaded by nobody else.
+        let ours = matches!(serving.provider.kind(), Kind::Ollama | Kind::BuiltIn);
+        let unloaded = ours && serving.model.loaded == Some(false);
+        // Somebody else may have loaded it since.
+        self.failed = self.failed.filter(|_| serving.model.loaded != Some(true));
+        let due = match self.failed {
+            None => unloaded,
+            // Nudges must not make a server try over and over what it has just failed at.
+            Some(began) => began.elapsed() >= self.pace.interval,
+        };
+        if self.failed.is_some() && !due {
+            health.message.clone_from(&before.message);
+        }
+        if self.loading.is_none() && (is_new || due) {
             let (provider, model) = (Arc::clone(&serving.provider), serving.model.name.clone());
             let num_ctx = serving.num_ctx(self.load.num_ctx);
             let keep_alive = self.load.keep_alive.clone();
@@ -243,11 +282,12 @@ impl Probing {
         state
     }
 
-    /// Takes note that loading ended; says whether it went well.
+    /// Takes note that loading ended; says whether it is time to look again.
     fn loaded(&mut self, result: Result<(), ModelError>) -> bool {
         let Some(loading) = self.loading.take() else { return false };
         let mut health = Health::clone(&self.publish.borrow());
-        let well = result.is_ok();
+        let mut look_again = result.is_ok();
+        self.failed = (!look_again).then_some(loading.began);
         match result {
             Ok(()) => {
                 health.loaded_in = Some(loading.began.elapsed());
@@ -258,10 +298,13 @@ impl Probing {
             }
             Err(error) => {
                 health.message = format!("the model could not be loaded: {error}");
+                // Of its own process it is known at once what else there is.
+                let kind = health.choice.as_ref().map(|choice| choice.provider.kind());
+                look_again = kind == Some(Kind::BuiltIn);
                 self.publish(health, State::Cold);
             }
         }
-        well
+        look_again
     }
 
     fn publish(&self, mut health: Health, state: State) {
@@ -272,4 +315,9 @@ impl Probing {
         }
         self.publish.send_replace(Arc::new(health));
     }
+}
+
+/// Whether a model server's model was chosen, not the one in this process.
+fn by_server(health: &Health) -> bool {
+    health.choice.as_ref().is_some_and(|choice| choice.provider.kind() != Kind::BuiltIn)
 }

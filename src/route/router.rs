@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{ProviderSetting, Settings},
-    model::{self, Client, Endpoint, Kind, fim},
+    model::{self, BuiltIn, Client, Endpoint, Kind, Provider, fim},
     session::task::OwnedTask,
 };
 
@@ -83,13 +83,19 @@ pub fn search(client: &Client, settings: &Settings) -> Search {
     if let Some(endpoint) = settings.local_endpoint.set() {
         search.places = vec![endpoint.clone()];
     }
-    if let Some(provider) = settings.provider.set() {
-        search.kinds = vec![match provider {
-            ProviderSetting::Ollama => Kind::Ollama,
-            ProviderSetting::LlamaServer => Kind::LlamaServer,
-            ProviderSetting::OpenAi => Kind::OpenAi,
-        }];
+    match settings.provider.set() {
+        Some(ProviderSetting::Ollama) => search.kinds = vec![Kind::Ollama],
+        Some(ProviderSetting::LlamaServer) => search.kinds = vec![Kind::LlamaServer],
+        Some(ProviderSetting::OpenAi) => search.kinds = vec![Kind::OpenAi],
+        Some(ProviderSetting::BuiltIn) => search.places.clear(),
+        None => {}
     }
+    let may_answer = match settings.provider.set() {
+        Some(provider) => *provider == ProviderSetting::BuiltIn,
+        // Who says where to look wants to hear that nothing is there.
+        None => settings.local_endpoint.set().is_none(),
+    };
+    search.built_in = may_answer.then(|| Arc::new(BuiltIn::recorded()) as Arc<dyn Provider>);
     search.model = settings.completion_model.set().or(settings.default_model.set()).cloned();
     search.timeout = Duration::from_millis(settings.health_timeout_ms.get());
     search.retries = settings.health_retry_count.size();

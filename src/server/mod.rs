@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{codec::FramedRead, io::StreamReader};
 use tower_lsp::{ClientSocket, LanguageServer, LspService, Server};
 
-use crate::{config::Layers, session::Session};
+use crate::{config::Layers, index::Index, session::Session};
 
 pub use layer::{Connection, ReceiptOrder};
 pub use panic::log_panics;
@@ -33,6 +33,8 @@ pub struct Options {
     pub layers: Layers,
     /// Where the documents are kept; an embedder may look at them.
     pub session: Arc<Session>,
+    /// What is known of the workspace; an embedder may look at it, too.
+    pub index: Arc<Index>,
 }
 
 /// How a connection ended.

@@ -26,7 +26,7 @@ pub(super) fn service(
 ) -> (LspService<Hearth>, ClientSocket) {
     let gone = connection.gone.clone();
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, options.session, options.layers, gone)
+        Hearth::new(client, options.session, options.index, options.layers, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)

@@ -157,9 +157,8 @@ impl Document {
             }
             self.owner.edited(edit, &text);
         }
-        let due = state.stale
-            && self.language.is_some()
-            && (state.tree.is_some() || state.text.len_bytes() <= MAX_PARSED_BYTES);
+        let due =
+            state.stale && (state.tree.is_some() || state.text.len_bytes() <= MAX_PARSED_BYTES);
         // Under the lock, so that a parse that is about to end cannot miss the edit.
         due && !self.parsing.send_replace(true)
     }
@@ -168,9 +167,10 @@ impl Document {
     /// loop. Due after [`Document::new`] and whenever [`Document::apply`] says so.
     pub fn reparse(&self) {
         while let Some((language, text, old)) = self.begin_parse() {
-            let tree = language.parse(&text, old.as_ref(), &self.closed);
+            let parse = |language: &Language| language.parse(&text, old.as_ref(), &self.closed);
+            let tree = language.and_then(parse);
             self.end_parse(tree.clone());
-            if tree.is_some() {
+            if tree.is_some() || language.is_none() {
                 self.tell_follower(text, tree);
             }
         }
@@ -203,7 +203,7 @@ impl Document {
         }
     }
 
-    fn begin_parse(&self) -> Option<(&'static Language, Rope, Option<Tree>)> {
+    fn begin_parse(&self) -> Option<(Option<&'static Language>, Rope, Option<Tree>)> {
         let mut state = self.lock();
         let too_large = state.text.len_bytes() > MAX_PARSED_BYTES;
         if too_large && state.stale {
@@ -212,15 +212,12 @@ impl Document {
         }
         let due = state.stale && !too_large && !self.closed.load(Ordering::Relaxed);
         state.stale = false;
-        match self.language {
-            Some(language) if due => {
-                state.since = Some(Vec::new());
-                Some((language, state.text.clone(), state.tree.clone()))
-            }
-            _ => {
-                self.parsing.send_replace(false);
-                None
-            }
+        if due {
+            state.since = Some(Vec::new());
+            Some((self.language, state.text.clone(), state.tree.clone()))
+        } else {
+            self.parsing.send_replace(false);
+            None
         }
     }
 
@@ -314,8 +311,10 @@ mod tests {
         document.apply(1, vec![change], Encoding::Utf8)
     }
 
-    fn parse((language, text, old): (&'static Language, Rope, Option<Tree>)) -> Option<Tree> {
-        language.parse(&text, old.as_ref(), &AtomicBool::new(false))
+    fn parse(
+        (language, text, old): (Option<&'static Language>, Rope, Option<Tree>),
+    ) -> Option<Tree> {
+        language?.parse(&text, old.as_ref(), &AtomicBool::new(false))
     }
 
     #[test]

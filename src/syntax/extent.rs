@@ -65,6 +65,12 @@ impl Extent {
         }
     }
 
+    /// The rest of the line and nothing else, whatever stands around.
+    pub fn within_line(text: &Rope, offset: usize) -> Self {
+        let line = text.line(text.byte_to_line(offset));
+        Self::Line { begun: line.chars().any(|char| !char.is_whitespace()) }
+    }
+
     /// Whether more than one line may be suggested.
     pub const fn is_block(self) -> bool {
         !matches!(self, Self::Line { .. })

@@ -37,12 +37,12 @@ pub struct Language {
 pub(super) struct Compiled {
     items: &'static str,
     imports: &'static str,
-    compiled: OnceLock<Option<Queries>>,
+    result: OnceLock<Option<Queries>>,
 }
 
 impl Compiled {
     pub(super) const fn new(items: &'static str, imports: &'static str) -> Self {
-        Self { items, imports, compiled: OnceLock::new() }
+        Self { items, imports, result: OnceLock::new() }
     }
 }
 
@@ -112,7 +112,7 @@ impl Language {
                 None
             }
         };
-        self.queries.compiled.get_or_init(compile).as_ref()
+        self.queries.result.get_or_init(compile).as_ref()
     }
 
     /// The grammar itself.

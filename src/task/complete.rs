@@ -15,8 +15,13 @@ use futures::StreamExt;
 use super::{Desk, Report};
 use crate::{
     check::{Place, Surroundings},
-    config::Settings,
-    context::{prompt, window::View},
+    config::{ProviderSetting, Settings},
+    context::{
+        layout::Order,
+        prompt::{self, Built},
+        shelf::Workspace,
+        window::View,
+    },
     model::{
         self, Budget, Event, Events, Job, Kind, ModelError, Prompt, Stop, Usage,
         fim::{self, Mode},
@@ -47,6 +52,17 @@ const UNTIL_ASKED: Duration = Duration::from_millis(2);
 /// How often a request starts over because its generation was stopped under it.
 const STARTS: usize = 3;
 
+/// Who waits for a completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Somebody who types, and is shown what a model is sure of without having asked for it.
+    GhostText,
+    /// The same in a popup, which does not wait longer than this.
+    Popup(Duration),
+    /// Somebody who asked in so many words, and gets whatever the model says.
+    Command,
+}
+
 /// What a request came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -67,12 +83,12 @@ pub async fn complete(
     snapshot: Snapshot,
     offset: usize,
     mut ticket: Ticket,
-    patience: Option<Duration>,
+    audience: Audience,
 ) -> Answer {
-    let work = answer(&desk, &settings, &snapshot, offset, &mut ticket);
-    let answer = match patience {
-        None => work.await,
-        Some(patience) => {
+    let work = answer(&desk, &settings, &snapshot, offset, &mut ticket, audience);
+    let answer = match audience {
+        Audience::GhostText | Audience::Command => work.await,
+        Audience::Popup(patience) => {
             if let Ok(answer) = tokio::time::timeout(patience, work).await {
                 answer
             } else {
@@ -95,11 +111,16 @@ async fn answer(
     snapshot: &Snapshot,
     offset: usize,
     ticket: &mut Ticket,
+    audience: Audience,
 ) -> Answer {
     if !settings.completion_enabled {
         return Answer::Nothing("suggestions are switched off (completion.enabled)".to_owned());
     }
-    let extent = Extent::at(&snapshot.text, offset);
+    let extent = if only_lines(desk) {
+        Extent::within_line(&snapshot.text, offset)
+    } else {
+        Extent::at(&snapshot.text, offset)
+    };
     let place = Place {
         text: &snapshot.text,
         tree: snapshot.tree.as_ref(),
@@ -124,6 +145,11 @@ async fn answer(
                 Ok(serving) => serving,
                 Err(reason) => return Answer::Nothing(reason),
             };
+            if let Some(reason) = unasked(&serving, settings)
+                && audience != Audience::Command
+            {
+                return Answer::Nothing(reason);
+            }
             ticket.start(|sink| {
                 let asking = Asking {
                     desk: Arc::clone(desk),
@@ -132,6 +158,7 @@ async fn answer(
                     snapshot: snapshot.clone(),
                     offset,
                     extent,
+                    audience,
                     began: Instant::now(),
                 };
                 asking.run(sink)
@@ -171,6 +198,38 @@ fn serving(desk: &Desk) -> Result<Serving, String> {
     }
 }
 
+/// The model in this process says one line at a time: it is small, and gets worse with each token.
+fn only_lines(desk: &Desk) -> bool {
+    desk.router().health().choice.as_ref().is_some_and(|serving| serving.model.card.is_some())
+}
+
+/// Why nothing of this model is shown unasked, if that is so.
+pub fn unasked(serving: &Serving, settings: &Settings) -> Option<String> {
+    let card = serving.model.card?;
+    let wanted = card.ghost_text
+        || card.chosen
+        || settings.provider.set() == Some(&ProviderSetting::BuiltIn);
+    (!wanted).then(|| {
+        format!(
+            "{} is not shown as ghost text: by its card it is no better than repeating a similar \
+             line. `hearth complete` asks it, and local.provider = \"built-in\" shows it anyway; a \
+             model server with a code model is used as soon as it runs",
+            serving.model.name
+        )
+    })
+}
+
+/// Why a completion is not shown unasked, if the model is not sure enough of it.
+fn unsure(serving: &Serving, confidence: Option<f32>) -> Option<String> {
+    let (card, confidence) = (serving.model.card?, confidence.unwrap_or_default());
+    (confidence < card.show_above).then(|| {
+        format!(
+            "the model was not sure enough: {confidence:.2}, and what it says is shown from {:.2}",
+            card.show_above
+        )
+    })
+}
+
 /// One generation on its way.
 struct Asking {
     desk: Arc<Desk>,
@@ -179,6 +238,7 @@ struct Asking {
     snapshot: Snapshot,
     offset: usize,
     extent: Extent,
+    audience: Audience,
     began: Instant,
 }
 
@@ -202,29 +262,20 @@ impl Asking {
 
     /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
     async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
-        let mode = fim::choose(&self.serving.model);
+        let (mode, order) = (fim::choose(&self.serving.model), Order::of(&self.serving.model));
         let ceiling = self.settings.max_local_context_tokens.size();
         let num_ctx = self.serving.num_ctx(ceiling);
         let mut context = match self.serving.provider.kind() {
             // Loaded with what each request asks for.
             Kind::Ollama => Some(num_ctx),
-            Kind::LlamaServer | Kind::OpenAi => self.serving.model.context,
+            Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => self.serving.model.context,
         };
         loop {
             let output = if self.extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS };
             let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
-            let view = View {
-                text: &self.snapshot.text,
-                tree: self.snapshot.tree.as_ref(),
-                language: self.snapshot.language,
-                path: &self.snapshot.relative_path,
-                offset: self.offset,
-                hold: &self.snapshot.hold,
-            };
-            let prompt = prompt::build(&view, mode, &budget).ok_or_else(|| {
-                Refusal::NoRoom(context.map_or(ceiling, |context| context.min(ceiling)))
-            })?;
-            let prompt = Arc::new(prompt);
+            let room = context.map_or(ceiling, |context| context.min(ceiling));
+            let built = self.build(mode, order, budget).await;
+            let prompt = Arc::new(built.ok_or(Refusal::NoRoom(room))?.prompt);
             let job = Job {
                 model: self.serving.model.name.clone(),
                 prompt: Arc::clone(&prompt),
@@ -246,6 +297,31 @@ impl Asking {
         }
     }
 
+    /// Builds the prompt aside: files may have to be read.
+    async fn build(&self, mode: Mode, order: Order, budget: Budget) -> Option<Built> {
+        let (desk, snapshot) = (Arc::clone(&self.desk), self.snapshot.clone());
+        let (most_tokens, offset) = (self.settings.context_max_tokens.size(), self.offset);
+        let building = tokio::task::spawn_blocking(move || {
+            let workspace = Workspace {
+                index: desk.index(),
+                file: snapshot.path.as_deref(),
+                most_tokens,
+                shelf: desk.shelf(),
+            };
+            let view = View {
+                text: &snapshot.text,
+                tree: snapshot.tree.as_ref(),
+                language: snapshot.language,
+                path: &snapshot.relative_path,
+                offset,
+                hold: &snapshot.hold,
+            };
+            prompt::build(&view, Some(&workspace), mode, order, &budget)
+        });
+        // A panic in it is in the log.
+        building.await.ok().flatten()
+    }
+
     /// At most four. On a line that is begun a line break ends the suggestion, and letting the server
     /// stop there keeps the connection.
     fn stops(&self, mode: Mode) -> Vec<String> {
@@ -253,10 +329,12 @@ impl Asking {
             Mode::Fim(tokens) => tokens.stop,
             Mode::Prefix | Mode::Hole => &[],
         };
-        let line = matches!(
-            (self.extent, mode),
-            (Extent::Line { begun: true }, Mode::Fim(_) | Mode::Prefix)
-        );
+        let line = match (self.extent, mode) {
+            (Extent::Line { begun }, Mode::Fim(_) | Mode::Prefix) => {
+                begun || self.serving.model.card.is_some()
+            }
+            _ => false,
+        };
         let mut stops: Vec<String> = line.then(|| "\n".to_owned()).into_iter().collect();
         stops.extend(family.iter().take(4 - stops.len()).map(|stop| (*stop).to_owned()));
         stops
@@ -303,11 +381,20 @@ impl Asking {
                 self.desk.warn_once(&self.serving, &cut);
             }
         }
+        let mut end = end;
+        let withheld = unasked(&self.serving, &self.settings)
+            .or_else(|| unsure(&self.serving, usage.and_then(|usage| usage.confidence)));
+        if let Some(reason) = &withheld
+            && self.audience != Audience::Command
+        {
+            end = End::Nothing { reason: reason.clone() };
+        }
         self.desk.report(Report {
             serving: self.serving.clone(),
             mode,
             prompt: Arc::clone(prompt),
             usage,
+            withheld,
             first_text,
             total: self.began.elapsed(),
         });

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::{
+    context::shelf::Shelf,
     index::Index,
     model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
     route::{Router, Serving},
@@ -21,6 +22,7 @@ use crate::{
 pub struct Desk {
     router: Router,
     index: Arc<Index>,
+    shelf: Shelf,
     /// By the place and name of a model.
     counters: DashMap<String, TokenCounter>,
     last: watch::Sender<Last>,
@@ -46,6 +48,8 @@ pub struct Report {
     pub prompt: Arc<Prompt>,
     /// `None` when the stream was stopped before the server said.
     pub usage: Option<Usage>,
+    /// Why this is not shown to somebody who did not ask for it, if that is so.
+    pub withheld: Option<String>,
     /// From the start of the task to the first text.
     pub first_text: Option<Duration>,
     /// From the start of the task to its end.
@@ -62,6 +66,7 @@ impl Desk {
         Self {
             router: Router::start(client, settings),
             index,
+            shelf: Shelf::default(),
             counters: DashMap::new(),
             last: watch::Sender::default(),
             clearing: Mutex::default(),
@@ -76,6 +81,11 @@ impl Desk {
     /// What is known of the workspace.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What prompts show of other files.
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// How the last task went, and every later one.

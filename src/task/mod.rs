@@ -3,5 +3,5 @@
 pub mod complete;
 pub mod desk;
 
-pub use complete::{Answer, complete};
+pub use complete::{Answer, Audience, complete, unasked};
 pub use desk::{Desk, Report};

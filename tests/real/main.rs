@@ -1,28 +1,18 @@
 //! Asked of a real llama-server with the model of `bigram.rs`: run by `tests/real/run`.
 //!
-//! These hold the ground the other tests stand on: that the server loads the model, says the answers
-//! that are known beforehand, and treats control tokens and text as Hearth believes it does.
+//! The tests of this file hold the ground the others stand on: that the server loads the model, says
+//! the answers that are known beforehand, and treats control tokens and text as Hearth believes it
+//! does. `providers.rs` meets it by Hearth's providers, `editor.rs` by the program itself.
 
 mod bigram;
+mod editor;
+mod providers;
+mod server;
+#[path = "../support/mod.rs"]
+mod support;
 
 use serde_json::{Value, json};
-
-/// Asks the server that `tests/real/run` started.
-async fn ask(path: &str, body: Value) -> Value {
-    #[expect(clippy::disallowed_methods, reason = "how tests/real/run names the server")]
-    let endpoint = std::env::var("HEARTH_REAL_ENDPOINT")
-        .expect("HEARTH_REAL_ENDPOINT names no server: start these tests by tests/real/run");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let reply = client.post(format!("{endpoint}{path}")).json(&body).send().await.unwrap();
-    assert!(reply.status().is_success(), "{path}: {}", reply.status());
-    reply.json().await.unwrap()
-}
-
-/// Token ids of `content`, in which control tokens count as such if `special`.
-async fn tokens(content: &str, special: bool) -> Vec<Value> {
-    let body = json!({ "content": content, "parse_special": special });
-    ask("/tokenize", body).await["tokens"].as_array().unwrap().clone()
-}
+use server::{ask, tokens};
 
 async fn complete(prompt: Value) -> (String, String) {
     let reply = ask("/completion", json!({ "prompt": prompt, "n_predict": 24 })).await;

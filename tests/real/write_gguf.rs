@@ -2,7 +2,7 @@
 //!
 //! The format is described in ggml's `docs/gguf.md`.
 
-mod bigram;
+pub(crate) mod bigram;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,10 +11,11 @@ use std::{
     io::{self, BufWriter, Write},
 };
 
+#[allow(dead_code, reason = "tests include this file for `write`")]
 fn main() -> anyhow::Result<()> {
     let path = env::args_os().nth(1).ok_or_else(|| anyhow::anyhow!("usage: write_gguf FILE"))?;
     let mut file = BufWriter::new(File::create(path)?);
-    write(&mut file)?;
+    write(&mut file, &[])?;
     file.into_inner()?.sync_all()?;
     Ok(())
 }
@@ -42,8 +43,8 @@ const FEED_FORWARD: usize = 64;
 /// Alignment of tensor data in a GGUF file, the format's default.
 const ALIGNMENT: usize = 32;
 
-/// Writes the model as a GGUF file.
-fn write(out: &mut impl Write) -> io::Result<()> {
+/// Writes the model as a GGUF file, with `more` in its metadata.
+pub(crate) fn write(out: &mut impl Write, more: &[(&str, Value<'_>)]) -> io::Result<()> {
     let vocabulary = Vocabulary::new();
     let tokens = vocabulary.tokens.len();
     let width = tokens.next_multiple_of(HEAD);
@@ -102,8 +103,8 @@ fn write(out: &mut impl Write) -> io::Result<()> {
     head.extend(b"GGUF");
     head.extend(3_u32.to_le_bytes());
     put_len(&mut head, tensors.len());
-    put_len(&mut head, metadata.len());
-    for (key, value) in &metadata {
+    put_len(&mut head, metadata.len() + more.len());
+    for (key, value) in metadata.iter().chain(more) {
         put_text(&mut head, key);
         value.put(&mut head);
     }
@@ -195,7 +196,7 @@ fn spell(bytes: &[u8]) -> String {
 }
 
 /// A metadata value, with the format's number for its type.
-enum Value<'a> {
+pub(crate) enum Value<'a> {
     U32(u32),
     F32(f32),
     Bool(bool),

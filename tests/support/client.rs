@@ -47,6 +47,10 @@ pub struct Setup {
     pub inline_completion: bool,
     /// The answer to `workspace/configuration`; `None` for an editor that cannot be asked.
     pub configuration: Option<Json>,
+    /// Whether it tells of changed files once it is asked to.
+    pub watched_files: bool,
+    /// Whether it shows progress.
+    pub progress: bool,
     /// URIs of the workspace folders.
     pub folders: Vec<String>,
     pub initialization_options: Json,
@@ -64,6 +68,8 @@ impl Default for Setup {
             encodings: vec!["utf-16"],
             inline_completion: true,
             configuration: None,
+            watched_files: false,
+            progress: false,
             folders: vec!["file:///w".to_owned()],
             initialization_options: json!({}),
             process_id: None,
@@ -170,8 +176,13 @@ impl Setup {
                     },
                 },
                 "textDocument": { "synchronization": {} },
+                "window": { "workDoneProgress": self.progress },
             },
         });
+        if self.watched_files {
+            params["capabilities"]["workspace"]["didChangeWatchedFiles"] =
+                json!({ "dynamicRegistration": true });
+        }
         if !self.encodings.is_empty() {
             params["capabilities"]["general"]["positionEncodings"] = json!(self.encodings);
         }
@@ -476,6 +487,11 @@ impl Shared {
                 Some(items.iter().map(|_| settings.clone().unwrap_or_default()).collect())
             }
             "client/registerCapability" => Some(Json::Null),
+            // Kept as well: it begins what is waited for.
+            "window/workDoneProgress/create" => {
+                self.keep(method.clone(), params.clone());
+                Some(Json::Null)
+            }
             _ => None,
         };
         if let Some(result) = result {

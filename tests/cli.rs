@@ -1,0 +1,70 @@
+//! The commands as processes: what they print where, and how they exit.
+
+mod support;
+
+use std::process::Output;
+
+use serde_json::json;
+use support::fake_model::{FakeModel, Reply};
+
+/// Runs `hearth` beside a file `a.rs`, with the model server at `model`.
+async fn hearth(arguments: &[&str], model: &url::Url) -> Output {
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::write(home.path().join("a.rs"), "fn a() {\n    let x = \n}\n").expect("writable");
+    tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
+        .args(arguments)
+        .args(["--set", &format!("router.local_endpoint={model}")])
+        .current_dir(home.path())
+        .env("XDG_CONFIG_HOME", home.path())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("hearth starts")
+}
+
+fn shown(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_suggestion_is_all_that_stdout_gets() {
+    let model = FakeModel::llama_server().await;
+    model.script_completion(["b(", "1);"]);
+    let (code, out, about) = shown(&hearth(&["complete", "a.rs:2:13"], &model.url()).await);
+    assert_eq!((code, &*out), (Some(0), "b(1);\n"), "{about}");
+    assert!(about.starts_with("coder at http://127.0.0.1:"), "{about}");
+}
+
+#[tokio::test]
+async fn nothing_to_suggest_is_a_failure_with_its_reason() {
+    let model = FakeModel::llama_server().await;
+    model.script_completion([]);
+    let (code, out, about) = shown(&hearth(&["complete", "a.rs:2:13"], &model.url()).await);
+    assert_eq!((code, &*out), (Some(1), ""), "{about}");
+    assert!(about.starts_with("no suggestion: the model had nothing to add"), "{about}");
+}
+
+#[tokio::test]
+async fn no_server_is_a_failure_at_once() {
+    let nobody = "http://127.0.0.1:1".parse().expect("a URL");
+    for command in [&["complete", "a.rs:2:13"][..], &["status"]] {
+        let (code, out, about) = shown(&hearth(command, &nobody).await);
+        assert_eq!(code, Some(1));
+        assert!((out + &about).contains("no model server answers at http://127.0.0.1:1"));
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_could_not_be_loaded_beforehand_is_asked() {
+    let model = FakeModel::open_ai().await;
+    let full = json!({ "error": "out of memory" });
+    model.reply("POST /v1/completions", Reply::json(500, &full));
+    // It does not say what is loaded.
+    model.reply("GET /api/v0/models", Reply::json(404, &json!({})));
+    let (code, out, about) = shown(&hearth(&["complete", "a.rs:2:13"], &model.url()).await);
+    assert_eq!((code, &*out), (Some(1), ""), "{about}");
+    assert!(about.contains("out of memory"), "{about}");
+    let asked = |stream: bool| model.requests().iter().any(|it| it.body["stream"] == stream);
+    assert!(asked(false) && asked(true), "loaded, then asked");
+}
