@@ -4,10 +4,12 @@
 //! stdout carries a command's result and nothing else; everything about it goes to stderr.
 
 mod complete;
+mod context;
 mod model;
 mod place;
 mod serve;
 mod status;
+mod workspace;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -40,6 +42,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Complete the code at one place of a file and print the completion
     Complete(complete::Arguments),
+    /// Say what a model would be shown at one place of a file, and why
+    Context(context::Arguments),
     /// Say which model would answer, and why
     Status(status::Arguments),
     /// Say which model is built in, or put another one in its place
@@ -53,6 +57,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
+        Command::Context(context) => context::run(&context, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
         Command::Model(model) => model::run(&model),
     };

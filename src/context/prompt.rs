@@ -89,7 +89,7 @@ fn around(
         Order::Begun => TRAINED,
     };
     let all = share.prefix + share.suffix;
-    if most < all {
+    if shown > 0 && most < all {
         share.suffix = most * share.suffix / all;
         share.prefix = most - share.suffix;
     }

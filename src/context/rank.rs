@@ -37,11 +37,15 @@ const TELLING: f32 = 0.01;
 /// Names that examples are looked for of.
 const MAX_TELLING: usize = 80;
 
+/// What a dependency's item counts, beside one of the workspace: a model has read published packages,
+/// and the benchmark, which has no dependencies, says nothing of them.
+const DEPENDENCY: f32 = 0.3;
+
 /// Candidates at most: what is further down never fits.
 const MAX_CANDIDATES: usize = 6_000;
 
 /// What is known of a candidate, a number each.
-pub const FEATURES: [&str; 56] = [
+pub const FEATURES: [&str; 55] = [
     "always",
     "named above, near",
     "named below, near",
@@ -87,7 +91,6 @@ pub const FEATURES: [&str; 56] = [
     "not named, shares words around",
     "uses among its type's members",
     "of a trait's implementation",
-    "of a dependency",
     "its file defines what is named",
     "follows the same names in similar code",
     "used by similar code of this file",
@@ -151,8 +154,10 @@ pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
     pool.siblings();
     let describer = Describer::new(contents, scene, &evidence);
     let candidates = pool.places.iter().filter_map(|place| {
-        let features = describer.describe(contents.item(*place)?);
-        Some(Candidate { place: *place, features, chance: chance(&features) })
+        let item = contents.item(*place)?;
+        let features = describer.describe(item);
+        let known = if is_own(item) { 1.0 } else { DEPENDENCY };
+        Some(Candidate { place: *place, features, chance: known * chance(&features) })
     });
     let candidates: Vec<Candidate> = candidates.collect();
     let examples = examples(contents, &candidates, similar);
@@ -272,6 +277,11 @@ fn used_by(contents: &Contents, scene: &Scene, hits: &[Hit]) -> FxHashMap<Symbol
     used
 }
 
+/// Whether an item is of the workspace.
+fn is_own(item: Item<'_>) -> bool {
+    *item.file().origin() == Origin::Workspace
+}
+
 struct Pool<'a> {
     contents: &'a Contents,
     scene: &'a Scene,
@@ -290,12 +300,14 @@ impl Pool<'_> {
         }
     }
 
-    /// What has this name, unless much has.
+    /// What has this name, unless much has. A dependency's item counts where the workspace has none.
     fn named(&mut self, name: Symbol) {
         let contents = self.contents;
-        let count = contents.definitions(name).take(MAX_NAMESAKES + 1).count();
-        if count <= MAX_NAMESAKES {
-            contents.definitions(name).for_each(|item| self.add(item));
+        let namesakes = contents.definitions(name).take(MAX_NAMESAKES + 1);
+        let (own, foreign): (Vec<_>, Vec<_>) = namesakes.partition(|item| is_own(*item));
+        let namesakes = if own.is_empty() { foreign } else { own };
+        if namesakes.len() <= MAX_NAMESAKES {
+            namesakes.into_iter().for_each(|item| self.add(item));
         }
     }
 
@@ -372,7 +384,8 @@ impl<'a> Describer<'a> {
         let nearest = mention.map(scene::Mention::distance);
         let is_named = flag(mention.is_some());
         let not_named = 1.0 - is_named;
-        let namesakes = self.contents.definitions(name).take(MAX_NAMESAKES + 1).count();
+        let namesakes = self.contents.definitions(name).take(MAX_NAMESAKES + 1);
+        let namesakes = namesakes.filter(|other| is_own(*other) == is_own(item)).count();
         let own_file_uses = |symbol| {
             let own = self.scene.file.and_then(|file| self.contents.file(file));
             usize::from(own.is_some_and(|file| !file.uses(symbol).is_empty()))
@@ -453,7 +466,6 @@ impl<'a> Describer<'a> {
             not_named * around,
             (frequency / self.files).sqrt(),
             flag(of_trait),
-            flag(*item.file().origin() != Origin::Workspace),
             affinity,
             follows,
             here.similar.min(6.0) / 2.0,

@@ -265,14 +265,10 @@ impl Asking {
         let (mode, order) = (fim::choose(&self.serving.model), Order::of(&self.serving.model));
         let ceiling = self.settings.max_local_context_tokens.size();
         let num_ctx = self.serving.num_ctx(ceiling);
-        let mut context = match self.serving.provider.kind() {
-            // Loaded with what each request asks for.
-            Kind::Ollama => Some(num_ctx),
-            Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => self.serving.model.context,
-        };
+        let mut context = context(&self.serving, ceiling);
         loop {
-            let output = if self.extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS };
-            let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
+            let counter = self.desk.counter(&self.serving);
+            let budget = Budget::new(ceiling, context, output(self.extent), counter);
             let room = context.map_or(ceiling, |context| context.min(ceiling));
             let built = self.build(mode, order, budget).await;
             let prompt = Arc::new(built.ok_or(Refusal::NoRoom(room))?.prompt);
@@ -308,14 +304,7 @@ impl Asking {
                 most_tokens,
                 shelf: desk.shelf(),
             };
-            let view = View {
-                text: &snapshot.text,
-                tree: snapshot.tree.as_ref(),
-                language: snapshot.language,
-                path: &snapshot.relative_path,
-                offset,
-                hold: &snapshot.hold,
-            };
+            let view = View::of(&snapshot, offset);
             prompt::build(&view, Some(&workspace), mode, order, &budget)
         });
         // A panic in it is in the log.
@@ -400,6 +389,20 @@ impl Asking {
         });
         Ok((end, usage))
     }
+}
+
+/// Tokens of the context that `serving` has, or will have been loaded with: prompt and answer.
+pub(super) fn context(serving: &Serving, ceiling: usize) -> Option<usize> {
+    match serving.provider.kind() {
+        // Loaded with what each request asks for.
+        Kind::Ollama => Some(serving.num_ctx(ceiling)),
+        Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => serving.model.context,
+    }
+}
+
+/// Tokens that an answer may have.
+pub(super) fn output(extent: Extent) -> usize {
+    if extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS }
 }
 
 /// Why a model was not asked.

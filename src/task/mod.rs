@@ -2,6 +2,8 @@
 
 pub mod complete;
 pub mod desk;
+pub mod preview;
 
 pub use complete::{Answer, Audience, complete, unasked};
 pub use desk::{Desk, Report};
+pub use preview::{Preview, preview};
