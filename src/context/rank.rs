@@ -19,6 +19,12 @@ const MAX_NAMESAKES: usize = 6;
 /// Members of one type that are candidates.
 const MAX_MEMBERS: usize = 400;
 
+/// Names that are searched for, the rarest of those near the cursor.
+const MAX_SOUGHT: usize = 40;
+
+/// Names in more files than this are not looked for one by one.
+const TOO_COMMON: usize = 200;
+
 /// Similar chunks that are asked for names.
 const MAX_HITS: usize = 30;
 
@@ -42,7 +48,7 @@ const MAX_TELLING: usize = 80;
 const DEPENDENCY: f32 = 0.3;
 
 /// Candidates at most: what is further down never fits.
-const MAX_CANDIDATES: usize = 6_000;
+const MAX_CANDIDATES: usize = 3_000;
 
 /// What is known of a candidate, a number each.
 pub const FEATURES: [&str; 55] = [
@@ -177,6 +183,9 @@ fn examples(contents: &Contents, candidates: &[Candidate], similar: Vec<Hit>) ->
     let mut unused: FxHashMap<(FileId, usize), f32> =
         similar.iter().map(|hit| ((hit.file, hit.chunk), 1.0)).collect();
     for (name, chance) in chances.into_iter().take(MAX_TELLING) {
+        if contents.file_frequency(name) > TOO_COMMON {
+            continue;
+        }
         for (id, places) in contents.uses(name) {
             let Some(file) = contents.file(id) else { continue };
             let mut rest = places;
@@ -214,7 +223,11 @@ fn search(contents: &Contents, scene: &Scene) -> (Vec<Hit>, Vec<Hit>) {
     let mut query: Vec<(Symbol, f32)> = near
         .map(|(name, mention)| (*name, 1.0 / (1.0 + mention.distance() as f32 / 20.0)))
         .collect();
-    query.sort_unstable_by_key(|(name, _)| *name);
+    let telling = |(name, weight): &(Symbol, f32)| {
+        weight / (1.0 + (contents.file_frequency(*name) as f32).ln_1p())
+    };
+    query.sort_unstable_by(|a, b| telling(b).total_cmp(&telling(a)).then(a.0.cmp(&b.0)));
+    query.truncate(MAX_SOUGHT);
     let own = scene.file.and_then(|id| Some((id, contents.file(id)?)));
     // Its own chunks are the likest of all.
     let count = own.map_or(0, |(_, file)| file.chunk_count());
@@ -398,14 +411,14 @@ impl<'a> Describer<'a> {
         let evidence = elsewhere.similar.min(6.0) / 2.0;
         let follows = elsewhere.follows.ln_1p();
         let affinity = self.affinity.get(&item.place().file).copied().unwrap_or(0.0).ln_1p();
-        let parts = scene::words(item.name());
-        let share = |weight: &dyn Fn(&str) -> f32| {
-            let sum: f32 = parts.iter().map(|part| weight(part)).sum();
-            sum / parts.len().max(1) as f32
-        };
-        let around = share(&|part| self.scene.words.get(part).copied().unwrap_or(0.0));
-        let function =
-            share(&|part| flag(self.scene.function_words.iter().any(|word| word == part)));
+        let (mut around, mut function, mut parts) = (0.0, 0.0, 0.0);
+        scene::each_word(item.name(), |part| {
+            around += self.scene.words.get(part).copied().unwrap_or(0.0);
+            function += flag(self.scene.function_words.iter().any(|word| word == part));
+            parts += 1.0;
+        });
+        let parts = f32::max(parts, 1.0);
+        let (around, function) = (around / parts, function / parts);
         let owner = item.owner();
         let ty = owner.or_else(|| item.kind().is_type().then_some(name));
         let roles = ty.and_then(|ty| self.scene.types.get(&ty)).copied().unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The chance from which on a definition is worth opening its file for, in [`USUAL_ROOM`].
-const WORTH: f32 = 0.02;
+const WORTH: f32 = 0.03;
 
 /// The chance from which on a definition is worth its tokens in a file that is shown anyway.
 const WORTH_BESIDE: f32 = 0.004;
@@ -33,8 +33,8 @@ const WORTH_EXAMPLE: f32 = 0.3;
 /// less has to speak for what takes it.
 const USUAL_ROOM: f32 = 1_200.0;
 
-/// How fast what is worth showing falls with the room: at twenty times the room to a sixth.
-const FALL: f32 = 0.6;
+/// How fast what is worth showing falls with the room: at twenty times the room to a twelfth.
+const FALL: f32 = 0.85;
 
 /// What a file's definitions have to come to together so that more of them are shown.
 const LIKELY_FILE: f32 = 0.25;
@@ -140,11 +140,12 @@ pub fn recall(
     shown: &[Piece],
     count: impl Fn(&str) -> usize,
 ) -> Recalled {
+    let taken: usize = shown.iter().map(|piece| piece.tokens).sum();
+    let price = (USUAL_ROOM / (room + taken).max(1) as f32).powf(FALL);
     let shown: Shown<'_> = shown
         .iter()
         .flat_map(|piece| piece.parts.iter().map(|part| (piece.file, part.name.as_str())))
         .collect();
-    let price = (USUAL_ROOM / room.max(1) as f32).powf(FALL);
     let (mut definitions, left_out, hits) = {
         let contents = index.read();
         let ranking = rank::rank(&contents, &scene(&contents, subject));
@@ -271,12 +272,11 @@ impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
     fn choose(&mut self, candidates: &[Candidate], shown: &Shown<'_>) -> Vec<Part> {
         let price = self.price;
         let mut units: Vec<(f32, Unit<'a>)> =
-            self.units(candidates).map(|unit| (unit.density(), unit)).collect();
+            self.units(candidates).into_iter().map(|unit| (unit.density(), unit)).collect();
         units.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.item.place().cmp(&b.1.item.place())));
         let units = units.into_iter().map(|(_, unit)| unit).filter(|unit| {
-            unit.chance >= WORTH_BESIDE * price
-                && (shown.is_empty()
-                    || !shown.contains(&(unit.item.place().file, unit.item.path().as_str())))
+            shown.is_empty()
+                || !shown.contains(&(unit.item.place().file, unit.item.path().as_str()))
         });
         let (telling, beside): (Vec<_>, Vec<_>) =
             units.partition(|unit| unit.chance >= WORTH * price);
@@ -324,24 +324,29 @@ impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
         Ok(())
     }
 
-    /// What shows the candidates, each once.
-    fn units(&self, candidates: &[Candidate]) -> impl Iterator<Item = Unit<'a>> + use<'a, F> {
-        let mut units: FxHashMap<ItemRef, Option<Unit<'a>>> = FxHashMap::default();
+    /// What shows the candidates that are worth it, each once.
+    fn units(&self, candidates: &[Candidate]) -> Vec<Unit<'a>> {
+        let mut likely: FxHashMap<ItemRef, (Item<'a>, f32, &Candidate)> = FxHashMap::default();
         for candidate in candidates {
             let Some(item) = self.contents.item(candidate.place).and_then(shown_by) else {
                 continue;
             };
-            let unit = units.entry(item.place()).or_insert_with(|| {
-                let text = if is_container(item) { opening(item) } else { outline(item) }?;
-                Some(Unit { item, text, chance: 0.0, best: *candidate })
-            });
-            let Some(unit) = unit else { continue };
-            unit.chance = 1.0 - (1.0 - unit.chance) * (1.0 - candidate.chance);
-            if candidate.chance > unit.best.chance {
-                unit.best = *candidate;
+            let (_, unneeded, best) = likely.entry(item.place()).or_insert((item, 1.0, candidate));
+            *unneeded *= 1.0 - candidate.chance;
+            if candidate.chance > best.chance {
+                *best = candidate;
             }
         }
-        units.into_values().flatten()
+        let least = WORTH_BESIDE * self.price;
+        let unit = |(item, unneeded, best): (Item<'a>, f32, &Candidate)| {
+            let chance = 1.0 - unneeded;
+            if chance < least {
+                return None;
+            }
+            let text = if is_container(item) { opening(item) } else { outline(item) }?;
+            Some(Unit { item, text, chance, best: *best })
+        };
+        likely.into_values().filter_map(unit).collect()
     }
 
     /// What was chosen, a piece for each file.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names further away than this many lines are not looked at.
-const REACH: usize = 3_000;
+const REACH: usize = 1_000;
 
 /// Lines on either side of the cursor whose words are compared with those of names.
 const NEAR: usize = 6;
@@ -103,7 +103,8 @@ impl Scene {
         let range = function.map_or(place.offset..place.offset, |function| function.byte_range());
         scene.read(contents, place, &range);
         if let Some(name) = function.and_then(|function| function.child_by_field_name("name")) {
-            scene.function_words = words(place.text.get(name.byte_range()).unwrap_or_default());
+            let name = place.text.get(name.byte_range()).unwrap_or_default();
+            each_word(name, |word| scene.function_words.push(word.to_owned()));
         }
         scene.infer(contents, place, around);
         for (symbol, mention) in &scene.mentions {
@@ -146,10 +147,13 @@ impl Scene {
                     self.mention(contents, word, mention);
                     if distance <= NEAR {
                         let nearness = 1.0 / (1.0 + distance as f32 / 3.0);
-                        for part in words(word) {
-                            let weight = self.words.entry(part).or_default();
-                            *weight = weight.max(nearness);
-                        }
+                        each_word(word, |part| {
+                            if let Some(weight) = self.words.get_mut(part) {
+                                *weight = weight.max(nearness);
+                            } else {
+                                self.words.insert(part.to_owned(), nearness);
+                            }
+                        });
                     }
                 }
             }
@@ -222,13 +226,12 @@ impl Scene {
             }
             node = inner.parent();
         }
-        self.receiver(contents, place, &inference, around);
+        self.receiver(place, &inference, around);
     }
 
     /// `value.` or `Type::` right before the cursor, which no tree has a node for yet.
     fn receiver(
         &mut self,
-        contents: &Contents,
         place: &Place<'_>,
         inference: &Inference<'_, '_>,
         around: Option<Node<'_>>,
@@ -314,23 +317,23 @@ pub(super) fn identifiers(line: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_'))
 }
 
-/// The words that a name is made of, in small letters: `parse_head`, `ParseHead` → `parse`, `head`.
-pub(super) fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+/// Calls `see` for the words that a name is made of, in small letters: `parse_head`, `ParseHead` →
+/// `parse`, `head`.
+pub(super) fn each_word(name: &str, mut see: impl FnMut(&str)) {
     let mut word = String::new();
     let mut was_lower = false;
-    for c in name.chars() {
+    for c in name.chars().chain(['_']) {
         if c == '_' || (c.is_uppercase() && was_lower) {
-            words.push(std::mem::take(&mut word));
+            if word.len() >= MIN_WORD {
+                see(&word);
+            }
+            word.clear();
         }
         if c != '_' {
             word.extend(c.to_lowercase());
         }
         was_lower = c.is_lowercase() || c.is_ascii_digit();
     }
-    words.push(word);
-    words.retain(|word| word.len() >= MIN_WORD);
-    words
 }
 
 fn to_u32(count: usize) -> u32 {
