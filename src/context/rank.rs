@@ -47,6 +47,11 @@ const MAX_TELLING: usize = 80;
 /// and the benchmark, which has no dependencies, says nothing of them.
 const DEPENDENCY: f32 = 0.3;
 
+/// How many members of a receiver's type are needed behind its dot, about, and the chance of one at the
+/// most. The holes that the weights come from have no begun statements, so nothing is known from them.
+const MEMBERS_NEEDED: f32 = 3.0;
+const MEMBER: f32 = 0.3;
+
 /// Candidates at most: what is further down never fits.
 const MAX_CANDIDATES: usize = 3_000;
 
@@ -109,6 +114,9 @@ pub const FEATURES: [&str; 55] = [
     "not named, in the same folder",
 ];
 
+/// The place of "of the receiver's type".
+const RECEIVER: usize = 24;
+
 /// A row of features.
 pub type Features = [f32; FEATURES.len()];
 
@@ -163,7 +171,8 @@ pub(super) fn rank(contents: &Contents, scene: &Scene) -> Ranking {
         let item = contents.item(*place)?;
         let features = describer.describe(item);
         let known = if is_own(item) { 1.0 } else { DEPENDENCY };
-        Some(Candidate { place: *place, features, chance: known * chance(&features) })
+        let chance = chance(&features).max(describer.as_member(item));
+        Some(Candidate { place: *place, features, chance: known * chance })
     });
     let candidates: Vec<Candidate> = candidates.collect();
     let examples = examples(contents, &candidates, similar);
@@ -354,6 +363,8 @@ struct Describer<'a> {
     files: f32,
     /// How much of what a file defines is named.
     affinity: FxHashMap<FileId, f32>,
+    /// The types of what stands before the dot at the cursor, with the chance of each member.
+    receivers: FxHashMap<Symbol, f32>,
 }
 
 impl<'a> Describer<'a> {
@@ -375,7 +386,15 @@ impl<'a> Describer<'a> {
                 *affinity.entry(*file).or_default() += weight / files.len() as f32;
             }
         }
+        let receivers =
+            scene.types.iter().filter(|(_, roles)| roles[Role::Receiver as usize] > 0.0);
+        let receivers = receivers.map(|(ty, roles)| {
+            let members = contents.members_of(*ty).take(MAX_MEMBERS).count().max(1);
+            let chance = (MEMBERS_NEEDED / members as f32).min(MEMBER);
+            (*ty, chance * roles[Role::Receiver as usize])
+        });
         Self {
+            receivers: receivers.collect(),
             contents,
             scene,
             evidence,
@@ -383,6 +402,12 @@ impl<'a> Describer<'a> {
             files: contents.totals().files.max(1) as f32,
             affinity,
         }
+    }
+
+    /// The chance of what may stand behind the dot at the cursor.
+    fn as_member(&self, item: Item<'_>) -> f32 {
+        let receiver = item.owner().and_then(|owner| self.receivers.get(&owner));
+        receiver.copied().unwrap_or(0.0)
     }
 
     fn describe(&self, item: Item<'_>) -> Features {
@@ -498,8 +523,11 @@ fn item_separator(item: Item<'_>) -> &'static str {
 }
 
 impl Candidate {
-    /// The feature that speaks for it most.
+    /// What speaks for it most.
     pub fn strongest(&self) -> &'static str {
+        if self.features[RECEIVER] > 0.0 && self.chance > chance(&self.features) {
+            return FEATURES[RECEIVER];
+        }
         let parts = self.features.iter().zip(WEIGHTS).map(|(value, weight)| value * weight);
         let named = parts.zip(FEATURES).skip(1);
         named.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(FEATURES[0], |(_, name)| name)

@@ -1,9 +1,9 @@
 //! What prompts show of other files, kept while one types.
 //!
 //! It stands at the start of a prompt, so whatever changes in it is computed anew with all that
-//! follows. While the cursor stays near, nothing changes. When it has moved on, what is needed there
-//! is put behind what is shown already; only where that says too little of the new place is
-//! everything chosen afresh. What has left the index is never shown again.
+//! follows. While the cursor stays near, nothing changes. When it has moved on, or behind a dot, what
+//! is needed there is put behind what is shown already; only where that says too little of the new
+//! place is everything chosen afresh. What has left the index is never shown again.
 
 use std::{
     collections::HashSet,
@@ -50,6 +50,8 @@ struct Held {
     path: String,
     /// The cursor's line, from 0, at the last look.
     line_idx: usize,
+    /// Where the member begins that was typed at the last look, in bytes from the line's start.
+    member: Option<usize>,
     room: usize,
     recalled: Arc<Recalled>,
 }
@@ -67,12 +69,14 @@ impl Workspace<'_> {
             return Arc::default();
         }
         let line_idx = view.text.byte_to_line(view.cursor());
+        let member = member(view, line_idx);
         // Locked throughout: of two requests at once the second would do the same again.
         let mut held = self.shelf.held.lock().unwrap_or_else(PoisonError::into_inner);
         let before = held.as_ref().filter(|held| held.room == room);
         if let Some(before) = before
             && before.path == view.path
             && before.line_idx.abs_diff(line_idx) <= NEAR
+            && (member.is_none() || (before.line_idx, before.member) == (line_idx, member))
             && self.all_there(&before.recalled.pieces)
         {
             return Arc::clone(&before.recalled);
@@ -80,7 +84,7 @@ impl Workspace<'_> {
         let shown = before.map_or(&[][..], |before| &before.recalled.pieces);
         let recalled = Arc::new(self.look(view, room, shown, count));
         let path = view.path.to_owned();
-        *held = Some(Held { path, line_idx, room, recalled: Arc::clone(&recalled) });
+        *held = Some(Held { path, line_idx, member, room, recalled: Arc::clone(&recalled) });
         recalled
     }
 
@@ -126,6 +130,14 @@ impl Workspace<'_> {
         }
         Recalled { pieces: kept, left_out: more.left_out }
     }
+}
+
+/// Where the member begins that is being typed behind a `.` or `::`, in bytes from the line's start.
+fn member(view: &View<'_>, line_idx: usize) -> Option<usize> {
+    let line = view.text.line_to_byte(line_idx);
+    let before = view.text.byte_slice(line..view.cursor().max(line)).to_string();
+    let object = before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+    object.ends_with(['.', ':']).then_some(object.len())
 }
 
 /// By chances, how much of what `wanted` shows `shown` shows as well, from 0 to 1.
