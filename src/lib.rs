@@ -24,13 +24,14 @@
 //! | [`context`] | the window, the prompt, its layout | providers |
 //! | [`model`] | how a model is asked: a file a provider | LSP, tasks |
 //! | [`index`] | the files of the workspace: items, uses, search | prompts |
+//! | [`egress`] | what may leave this machine, and why not | wire formats, who asks |
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
 //! | [`engine`] | tensors: runs a GGUF in this process | everything else |
 //! | [`config`] | settings | everything above |
 //!
 //! Imports run downwards: cli, server → handlers → task → route, check → context → index, model →
-//! session → syntax, engine → config. `lsp` is used by server and handlers alone.
+//! egress → session → syntax, engine → config. `lsp` is used by server and handlers alone.
 //!
 //! # Invariants
 //!
@@ -40,8 +41,10 @@
 //!    code without an editor. (`tests/house.rs`; `hearth complete` is such a user.)
 //! 2. A notification mutates before any `.await`; a request takes its snapshot first. No CPU work on
 //!    the read loop. (`tests/server.rs`, order over 10,000 edits.)
-//! 3. *Reserved for clouds: there is none yet, and the one HTTP client connects to loopback alone.*
-//!    (`tests/providers.rs`.)
+//! 3. A cloud provider's call takes a [`egress::Permit`], and [`egress`] alone makes one.
+//!    (`tests/permit.rs`.)
+//! 4. Text that may go to a cloud is made of pieces that know where they come from; nothing excluded
+//!    and no secret is in it, and it is written down before it leaves. (`tests/egress.rs`.)
 //! 5. A task never names a provider; the choice carries its reason. (`tests/house.rs`,
 //!    `tests/routing.rs`.)
 //! 6. A prompt can only be built through a [`model::Budget`]; it can't overflow. (The constructor is
@@ -66,6 +69,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod egress;
 pub mod engine;
 pub mod handlers;
 pub mod index;

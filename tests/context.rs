@@ -231,10 +231,14 @@ fn typing_changes_nothing_and_moving_on_appends() {
     let document = ("src/two.rs", two("", ""));
     let house = House::of(&[(document.0, &document.1), WHEEL, AXLE]);
     let first = house.pieces(document.0, &two("$0", ""));
-    for typed in ["w$0", "wheel$0", "wheel.$0", "wheel.turn(Angle::$0", "wheel.turn();\n    axle$0"]
-    {
+    assert!(!first.is_empty());
+    for typed in ["w$0", "wheel$0", "wheel.turn($0", "wheel.turn();\n    axle$0"] {
         assert_eq!(house.pieces(document.0, &two(typed, "")), first, "{typed}");
     }
+    let member = house.pieces(document.0, &two("wheel.$0", ""));
+    assert_eq!(member[..first.len()], first, "what was there stays in front");
+    assert!(text(&member).contains("fn turn(&mut self, by: Angle) -> Turned"), "{}", text(&member));
+    assert_eq!(house.pieces(document.0, &two("wheel.tu$0", "")), member);
     let second = house.pieces(document.0, &two("", "axle.$0"));
     assert_eq!(second[..member.len()], member, "what was there stays in front");
     assert!(text(&second).contains("pub fn grease(&mut self)"), "{}", text(&second));

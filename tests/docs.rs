@@ -1,15 +1,26 @@
 //! The pages that describe the protocol say what the code says.
 
-use hearth::lsp::ext::{ACCEPTED, Status, StatusParams, StatusState};
+use expect_test::expect_file;
+use hearth::{
+    config::vscode_properties,
+    lsp::ext::{ACCEPTED, DidChangeTrust, PAUSE, RESUME, Status, StatusParams, StatusState, TRUST},
+};
+use serde_json::{Value as Json, json};
 use tower_lsp::gen_lsp_types::Notification as _;
 
 #[test]
 fn every_extension_is_described_with_all_its_fields() {
     let page = include_str!("../docs/protocol.md");
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
-    assert!(page.contains(&format!("## `{ACCEPTED}`")));
+    assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
+    for command in [ACCEPTED, PAUSE, RESUME, TRUST] {
+        let is_title =
+            |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
+        assert!(page.lines().any(is_title), "{command} is not described");
+    }
     let all = StatusParams {
         state: StatusState::Warm,
+        paused: true,
         provider: Some(String::new()),
         endpoint: Some(String::new()),
         model: Some(String::new()),
@@ -40,4 +51,28 @@ fn the_readme_names_pages_that_exist() {
     for link in links {
         assert!(root.join(link).exists(), "{link} does not exist");
     }
+}
+
+/// `json` as it stands in the manifest, at this depth.
+fn indented(json: &Json, depth: usize) -> String {
+    let pretty = serde_json::to_string_pretty(json).expect("plain JSON");
+    pretty.replace('\n', &format!("\n{}", "  ".repeat(depth)))
+}
+
+#[test]
+fn the_vs_code_manifest_has_every_setting_with_its_scope() {
+    let text = include_str!("../editors/vscode/package.json");
+    let manifest: Json = serde_json::from_str(text).expect("JSON");
+    let found = indented(&manifest["contributes"]["configuration"][1], 3);
+    let section = json!({ "title": "Server", "order": 2, "properties": vscode_properties() });
+    assert_eq!(text.matches(&found).count(), 1, "the section is as it was generated");
+    let generated = text.replace(&found, &indented(&section, 3));
+    expect_file!["../editors/vscode/package.json"].assert_eq(&generated);
+}
+
+#[test]
+fn the_vs_code_extension_has_the_server_s_version() {
+    let manifest: Json =
+        serde_json::from_str(include_str!("../editors/vscode/package.json")).expect("JSON");
+    assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
 }

@@ -8,7 +8,10 @@ mod tiny;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     io::Cursor,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -372,19 +375,69 @@ fn survives_header(bytes: &[u8]) -> Result<(), EngineError> {
     result
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+/// What befalls a file, by chance or on purpose.
+#[derive(Debug, Clone)]
+enum Harm {
+    Byte(u8),
+    Number(u64),
+    /// So many bytes are missing.
+    Gap(usize),
+    /// So many bytes come twice.
+    Echo(usize),
+    /// Bytes of nobody's come in between.
+    Noise(Vec<u8>),
+    End,
+}
 
-    /// Bytes of the header, and some of the data, at random.
-    #[test]
-    fn flipped_bytes_never_panic_nor_take_memory(
-        flips in proptest::collection::vec((0..12_000_usize, any::<u8>()), 1..6),
-    ) {
-        let mut bytes = Tiny { n_layers: 1, ..Tiny::qwen2() }.bytes();
-        for (at, byte) in flips {
-            if let Some(to) = bytes.get_mut(at) {
-                *to = byte;
+impl Harm {
+    fn any() -> impl Strategy<Value = Self> {
+        let edges = [0, 1, 31, 255, 1 << 16, 1 << 31, 1 << 32, 1 << 40, 1 << 63, u64::MAX];
+        prop_oneof![
+            4 => any::<u8>().prop_map(Self::Byte),
+            4 => proptest::sample::select(edges.to_vec()).prop_map(Self::Number),
+            2 => (1..64_usize).prop_map(Self::Gap),
+            2 => (1..64_usize).prop_map(Self::Echo),
+            2 => proptest::collection::vec(any::<u8>(), 1..64).prop_map(Self::Noise),
+            1 => Just(Self::End),
+        ]
+    }
+
+    fn befall(self, at: usize, bytes: &mut Vec<u8>) {
+        let len = bytes.len();
+        let at = at.min(len);
+        let reach = |n: usize| at..(at + n).min(len);
+        match self {
+            Self::Byte(byte) => bytes[reach(1)].fill(byte),
+            Self::Number(number) => {
+                let place = reach(8);
+                let number = number.to_le_bytes();
+                bytes[place.clone()].copy_from_slice(&number[..place.len()]);
             }
+            Self::Gap(n) => drop(bytes.drain(reach(n))),
+            Self::Echo(n) => {
+                let again = bytes[reach(n)].to_vec();
+                bytes.splice(at..at, again);
+            }
+            Self::Noise(noise) => drop(bytes.splice(at..at, noise)),
+            Self::End => bytes.truncate(at),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Fuzzing without a fuzzer: the header, and some of the data, harmed at random. `fuzz/` goes on
+    /// from there for as long as one likes.
+    #[test]
+    fn a_harmed_file_never_panics_nor_takes_memory(
+        harms in proptest::collection::vec((0..12_000_usize, Harm::any()), 1..6),
+    ) {
+        static WHOLE: LazyLock<Vec<u8>> =
+            LazyLock::new(|| Tiny { n_layers: 1, ..Tiny::qwen2() }.bytes());
+        let mut bytes = WHOLE.clone();
+        for (at, harm) in harms {
+            harm.befall(at, &mut bytes);
         }
         let _ = survives(&bytes);
     }

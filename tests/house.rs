@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["route", "check"],
     &["context"],
     &["index", "model"],
+    &["egress"],
     &["session"],
     &["syntax", "engine"],
     &["config"],

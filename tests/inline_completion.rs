@@ -98,7 +98,7 @@ async fn a_block_in_a_file_of_tabs_and_crlf() {
     check(
         "fn a() {$0\r\n}\r\nfn b() {\r\n\tc();\r\n}\r\n",
         "\n    let x = 1;\n    d(x);\n}\n",
-        expect![[r#"0:8-0:8 "\r\n\tlet x = 1;\r\n\td(x);""#]],
+        expect![[r#"0:8-0:8 "\n\tlet x = 1;\n\td(x);""#]],
     )
     .await;
 }
@@ -231,17 +231,17 @@ async fn a_popup_stays_good_while_one_types_along() {
     let answer = popup.answer().await.expect("no error");
     expect![[r#"
         {
-          "newText": "foo(1);",
           "range": {
-            "end": {
-              "character": 13,
-              "line": 1
-            },
             "start": {
-              "character": 12,
-              "line": 1
+              "line": 1,
+              "character": 12
+            },
+            "end": {
+              "line": 1,
+              "character": 13
             }
-          }
+          },
+          "newText": "foo(1);"
         }"#]]
     .assert_eq(&format!("{:#}", answer["items"][0]["textEdit"]));
     // Editors filter by what is typed by then.
@@ -268,24 +268,24 @@ async fn a_popup_does_not_wait_and_the_next_key_finds_what_came_late() {
           "isIncomplete": true,
           "items": [
             {
+              "label": "foo(1);",
+              "kind": 1,
               "detail": "Hearth",
+              "sortText": "\u0001",
               "filterText": "foo",
               "insertTextFormat": 1,
-              "kind": 1,
-              "label": "foo(1);",
-              "sortText": "\u0001",
               "textEdit": {
-                "newText": "foo(1);",
                 "range": {
-                  "end": {
-                    "character": 14,
-                    "line": 1
-                  },
                   "start": {
-                    "character": 12,
-                    "line": 1
+                    "line": 1,
+                    "character": 12
+                  },
+                  "end": {
+                    "line": 1,
+                    "character": 14
                   }
-                }
+                },
+                "newText": "foo(1);"
               }
             }
           ]
@@ -384,7 +384,7 @@ async fn an_address_that_is_not_this_machine() {
     let endpoint = "http://192.0.2.1:11434".parse().expect("a URL");
     let client = setup(&endpoint).start().await;
     let status = client.status(|status| status.state == StatusState::Down).await;
-    expect!["http://192.0.2.1:11434/ is not on this machine; Hearth sends code to loopback addresses only"].assert_eq(&status.message);
+    expect!["http://192.0.2.1:11434/ is not on this machine; Hearth sends code to loopback addresses, to router.private_hosts and, behind the border, to router.cloud only"].assert_eq(&status.message);
     client.shutdown().await;
 }
 
@@ -434,5 +434,33 @@ async fn switched_off_is_quiet_at_once() {
     let at = client.open(FILE, "fn a() {\n    $0\n}\n");
     let answer = ask(&client, INLINE, at).answer().await.expect("no error");
     assert_eq!(answer, json!({ "items": [] }));
+    client.shutdown().await;
+}
+
+#[tokio::test]
+async fn paused_is_quiet_until_it_is_resumed() {
+    let model = FakeModel::llama_server().await;
+    let mut client = editor(&model).await;
+    let at = client.open(FILE, "fn a() {\n    $0\n}\n");
+    let run = |command: &str| {
+        let params = json!({ "command": command });
+        client.send_raw("workspace/executeCommand", params).answer()
+    };
+    run("hearth.pause").await.expect("no error");
+    client.status(|status| status.paused).await;
+    let answer = ask(&client, INLINE, at).answer().await.expect("no error");
+    assert_eq!(answer, json!({ "items": [] }));
+    // What the settings say meanwhile changes nothing.
+    client.notify_raw(
+        "workspace/didChangeConfiguration",
+        json!({ "settings": { "hearth": { "completion": { "enabled": true } } } }),
+    );
+    let answer = ask(&client, INLINE, at).answer().await.expect("no error");
+    assert_eq!(answer, json!({ "items": [] }));
+    run("hearth.resume").await.expect("no error");
+    client.status(|status| !status.paused).await;
+    let pending = ask(&client, INLINE, at);
+    let _generation = says(&model, "b();").await;
+    assert_eq!(shown(&pending.answer().await.expect("no error")), r#"1:4-1:4 "b();""#);
     client.shutdown().await;
 }

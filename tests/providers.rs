@@ -179,74 +179,74 @@ async fn prompts_go_out_raw() {
         Kind::Ollama,
         prompt(),
         &expect![[r#"
-        POST /api/generate
-        {
-          "keep_alive": "30m",
-          "model": "qwen2.5-coder:1.5b-base",
-          "options": {
-            "num_ctx": 8192,
-            "num_predict": 64,
-            "stop": [
-              "<|endoftext|>",
-              "\n\n"
-            ],
-            "temperature": 0.0
-          },
-          "prompt": "<|fim_prefix|>fn add(<|fim_suffix|>) {}\n<|fim_middle|>",
-          "raw": true,
-          "stream": true,
-          "truncate": false
-        }"#]],
+            POST /api/generate
+            {
+              "model": "qwen2.5-coder:1.5b-base",
+              "prompt": "<|fim_prefix|>fn add(<|fim_suffix|>) {}\n<|fim_middle|>",
+              "raw": true,
+              "stream": true,
+              "truncate": false,
+              "keep_alive": "30m",
+              "options": {
+                "num_ctx": 8192,
+                "num_predict": 64,
+                "temperature": 0.0,
+                "stop": [
+                  "<|endoftext|>",
+                  "\n\n"
+                ]
+              }
+            }"#]],
     )
     .await;
     check_request(
         Kind::LlamaServer,
         prompt(),
         &expect![[r#"
-        POST /completion
-        {
-          "cache_prompt": true,
-          "id_slot": 1,
-          "model": "qwen2.5-coder:1.5b-base",
-          "n_predict": 64,
-          "prompt": "<|fim_prefix|>fn add(<|fim_suffix|>) {}\n<|fim_middle|>",
-          "response_fields": [
-            "content",
-            "stop",
-            "stop_type",
-            "tokens_evaluated",
-            "tokens_predicted",
-            "timings/cache_n"
-          ],
-          "return_progress": true,
-          "stop": [
-            "<|endoftext|>",
-            "\n\n"
-          ],
-          "stream": true,
-          "temperature": 0.0
-        }"#]],
+            POST /completion
+            {
+              "model": "qwen2.5-coder:1.5b-base",
+              "prompt": "<|fim_prefix|>fn add(<|fim_suffix|>) {}\n<|fim_middle|>",
+              "n_predict": 64,
+              "temperature": 0.0,
+              "stop": [
+                "<|endoftext|>",
+                "\n\n"
+              ],
+              "stream": true,
+              "cache_prompt": true,
+              "return_progress": true,
+              "id_slot": 1,
+              "response_fields": [
+                "content",
+                "stop",
+                "stop_type",
+                "tokens_evaluated",
+                "tokens_predicted",
+                "timings/cache_n"
+              ]
+            }"#]],
     )
     .await;
     check_request(
         Kind::OpenAi,
         prompt(),
         &expect![[r#"
-        POST /v1/completions
-        {
-          "max_tokens": 64,
-          "model": "qwen2.5-coder:1.5b-base",
-          "prompt": "<|fim_prefix|>fn add(<|fim_suffix|>) {}\n<|fim_middle|>",
-          "stop": [
-            "<|endoftext|>",
-            "\n\n"
-          ],
-          "stream": true,
-          "stream_options": {
-            "include_usage": true
-          },
-          "temperature": 0.0
-        }"#]],
+            POST /v1/completions
+            {
+              "model": "qwen2.5-coder:1.5b-base",
+              "prompt": "<|fim_prefix|>fn add(<|fim_suffix|>) {}\n<|fim_middle|>",
+              "max_tokens": 64,
+              "temperature": 0.0,
+              "stop": [
+                "<|endoftext|>",
+                "\n\n"
+              ],
+              "stream": true,
+              "stream_options": {
+                "include_usage": true
+              }
+            }"#]],
     )
     .await;
 }
@@ -258,99 +258,99 @@ async fn hole_prompts_go_out_as_chats() {
         Kind::Ollama,
         prompt(),
         &expect![[r#"
-        POST /api/chat
-        {
-          "keep_alive": "30m",
-          "messages": [
+            POST /api/chat
             {
-              "content": "Fill the hole.",
-              "role": "system"
-            },
-            {
-              "content": "fn add(<hole>) {}",
-              "role": "user"
-            }
-          ],
-          "model": "qwen2.5-coder:1.5b-base",
-          "options": {
-            "num_ctx": 8192,
-            "num_predict": 64,
-            "stop": [
-              "<|endoftext|>",
-              "\n\n"
-            ],
-            "temperature": 0.0
-          },
-          "stream": true,
-          "think": false,
-          "truncate": false
-        }"#]],
+              "model": "qwen2.5-coder:1.5b-base",
+              "messages": [
+                {
+                  "role": "system",
+                  "content": "Fill the hole."
+                },
+                {
+                  "role": "user",
+                  "content": "fn add(<hole>) {}"
+                }
+              ],
+              "think": false,
+              "stream": true,
+              "truncate": false,
+              "keep_alive": "30m",
+              "options": {
+                "num_ctx": 8192,
+                "num_predict": 64,
+                "temperature": 0.0,
+                "stop": [
+                  "<|endoftext|>",
+                  "\n\n"
+                ]
+              }
+            }"#]],
     )
     .await;
     check_request(
         Kind::LlamaServer,
         prompt(),
         &expect![[r#"
-        POST /v1/chat/completions
-        {
-          "cache_prompt": true,
-          "chat_template_kwargs": {
-            "enable_thinking": false
-          },
-          "id_slot": 1,
-          "max_tokens": 64,
-          "messages": [
+            POST /v1/chat/completions
             {
-              "content": "Fill the hole.",
-              "role": "system"
-            },
-            {
-              "content": "fn add(<hole>) {}",
-              "role": "user"
-            }
-          ],
-          "model": "qwen2.5-coder:1.5b-base",
-          "return_progress": true,
-          "stop": [
-            "<|endoftext|>",
-            "\n\n"
-          ],
-          "stream": true,
-          "stream_options": {
-            "include_usage": true
-          },
-          "temperature": 0.0
-        }"#]],
+              "model": "qwen2.5-coder:1.5b-base",
+              "messages": [
+                {
+                  "role": "system",
+                  "content": "Fill the hole."
+                },
+                {
+                  "role": "user",
+                  "content": "fn add(<hole>) {}"
+                }
+              ],
+              "max_tokens": 64,
+              "temperature": 0.0,
+              "stop": [
+                "<|endoftext|>",
+                "\n\n"
+              ],
+              "stream": true,
+              "stream_options": {
+                "include_usage": true
+              },
+              "cache_prompt": true,
+              "return_progress": true,
+              "id_slot": 1,
+              "chat_template_kwargs": {
+                "enable_thinking": false
+              }
+            }"#]],
     )
     .await;
     check_request(
         Kind::OpenAi,
         prompt(),
         &expect![[r#"
-        POST /v1/chat/completions
-        {
-          "max_tokens": 64,
-          "messages": [
+            POST /v1/chat/completions
             {
-              "content": "Fill the hole.",
-              "role": "system"
-            },
-            {
-              "content": "fn add(<hole>) {}",
-              "role": "user"
-            }
-          ],
-          "model": "qwen2.5-coder:1.5b-base",
-          "stop": [
-            "<|endoftext|>",
-            "\n\n"
-          ],
-          "stream": true,
-          "stream_options": {
-            "include_usage": true
-          },
-          "temperature": 0.0
-        }"#]],
+              "model": "qwen2.5-coder:1.5b-base",
+              "messages": [
+                {
+                  "role": "system",
+                  "content": "Fill the hole."
+                },
+                {
+                  "role": "user",
+                  "content": "fn add(<hole>) {}"
+                }
+              ],
+              "max_tokens": 64,
+              "temperature": 0.0,
+              "stop": [
+                "<|endoftext|>",
+                "\n\n"
+              ],
+              "stream": true,
+              "stream_options": {
+                "include_usage": true
+              }
+            }"#]],
     )
     .await;
 }
@@ -790,40 +790,40 @@ async fn a_look_at_ollama() {
         Kind::Ollama,
         &FakeModel::ollama().await,
         &expect![[r#"
-        ["GET /api/version", "GET /api/tags", "GET /api/ps", "POST /api/show", "POST /api/show"]
-        {
-          "kind": "ollama",
-          "models": [
+            ["GET /api/version", "GET /api/tags", "GET /api/ps", "POST /api/show", "POST /api/show"]
             {
-              "architecture": "qwen2",
-              "context": 8192,
-              "inserts": true,
-              "loaded": true,
-              "name": "qwen2.5-coder:1.5b-base",
-              "parameters": 1543714304,
-              "quantization": "Q4_K_M",
-              "relayed": false,
-              "trained_context": 32768
-            },
-            {
-              "architecture": "qwen2",
-              "inserts": true,
-              "loaded": false,
-              "name": "qwen2.5:7b",
-              "parameters": 1543714304,
-              "quantization": "Q4_K_M",
-              "relayed": false,
-              "trained_context": 32768
-            },
-            {
-              "loaded": false,
-              "name": "gpt-oss:120b-cloud",
-              "relayed": true
-            }
-          ],
-          "slots": null,
-          "version": "0.33.0"
-        }"#]],
+              "kind": "ollama",
+              "version": "0.33.0",
+              "slots": null,
+              "models": [
+                {
+                  "name": "qwen2.5-coder:1.5b-base",
+                  "loaded": true,
+                  "context": 8192,
+                  "trained_context": 32768,
+                  "parameters": 1543714304,
+                  "quantization": "Q4_K_M",
+                  "architecture": "qwen2",
+                  "inserts": true,
+                  "relayed": false
+                },
+                {
+                  "name": "qwen2.5:7b",
+                  "loaded": false,
+                  "trained_context": 32768,
+                  "parameters": 1543714304,
+                  "quantization": "Q4_K_M",
+                  "architecture": "qwen2",
+                  "inserts": true,
+                  "relayed": false
+                },
+                {
+                  "name": "gpt-oss:120b-cloud",
+                  "loaded": false,
+                  "relayed": true
+                }
+              ]
+            }"#]],
     )
     .await;
 }
@@ -836,7 +836,11 @@ async fn check_choice(kind: Kind, replies: &[(&str, Value)], expected: Expect) {
     }
     let search = Search {
         places: vec![server.url()],
-        ..Search::usual(Arc::new(at), |facts| matches!(fim::choose(facts), fim::Mode::Fim(_)))
+        ..Search::usual(
+            Arc::new(at),
+            |facts| matches!(fim::choose(facts), fim::Mode::Fim(_)),
+            fim::follows,
+        )
     };
     let found = search.discover().await;
     let sentence = found.choice.map_or_else(|none| none, |serving| serving.why);
@@ -902,24 +906,24 @@ async fn a_look_at_llama_server() {
         Kind::LlamaServer,
         &FakeModel::llama_server().await,
         &expect![[r#"
-        ["GET /props", "GET /v1/models"]
-        {
-          "kind": "llama-server",
-          "models": [
+            ["GET /props", "GET /v1/models"]
             {
-              "context": 2048,
-              "file": "/models/qwen2.5-coder-60m-Q8_0.gguf",
-              "loaded": true,
-              "name": "coder",
-              "parameters": 62412288,
-              "quantization": "Q8_0",
-              "relayed": false,
-              "trained_context": 8192
-            }
-          ],
-          "slots": 2,
-          "version": "b11669-Debian"
-        }"#]],
+              "kind": "llama-server",
+              "version": "b11669-Debian",
+              "slots": 2,
+              "models": [
+                {
+                  "name": "coder",
+                  "file": "/models/qwen2.5-coder-60m-Q8_0.gguf",
+                  "loaded": true,
+                  "context": 2048,
+                  "trained_context": 8192,
+                  "parameters": 62412288,
+                  "quantization": "Q8_0",
+                  "relayed": false
+                }
+              ]
+            }"#]],
     )
     .await;
 }
@@ -941,27 +945,27 @@ async fn a_look_at_a_router_asks_only_loaded_models() {
         Kind::LlamaServer,
         &server,
         &expect![[r#"
-        ["GET /props", "GET /v1/models", "GET /props?model=fim+big&autoload=false"]
-        {
-          "kind": "llama-server",
-          "models": [
+            ["GET /props", "GET /v1/models", "GET /props?model=fim+big&autoload=false"]
             {
-              "loaded": false,
-              "name": "alpha",
-              "relayed": false
-            },
-            {
-              "context": 2048,
-              "file": "/models/qwen2.5-coder-60m-Q8_0.gguf",
-              "loaded": true,
-              "name": "fim big",
-              "quantization": "Q8_0",
-              "relayed": false
-            }
-          ],
-          "slots": 2,
-          "version": "b11669-Debian"
-        }"#]],
+              "kind": "llama-server",
+              "version": "b11669-Debian",
+              "slots": 2,
+              "models": [
+                {
+                  "name": "alpha",
+                  "loaded": false,
+                  "relayed": false
+                },
+                {
+                  "name": "fim big",
+                  "file": "/models/qwen2.5-coder-60m-Q8_0.gguf",
+                  "loaded": true,
+                  "context": 2048,
+                  "quantization": "Q8_0",
+                  "relayed": false
+                }
+              ]
+            }"#]],
     )
     .await;
 }
@@ -972,31 +976,31 @@ async fn a_look_at_lm_studio() {
         Kind::OpenAi,
         &FakeModel::open_ai().await,
         &expect![[r#"
-        ["GET /v1/models", "GET /api/v0/models"]
-        {
-          "kind": "openai",
-          "models": [
+            ["GET /v1/models", "GET /api/v0/models"]
             {
-              "architecture": "qwen2",
-              "context": 4096,
-              "loaded": true,
-              "name": "qwen2.5-coder-1.5b",
-              "quantization": "Q4_K_M",
-              "relayed": false,
-              "trained_context": 32768
-            },
-            {
-              "architecture": "llama",
-              "loaded": false,
-              "name": "llama-3.2-3b-instruct",
-              "quantization": "Q4_K_M",
-              "relayed": false,
-              "trained_context": 131072
-            }
-          ],
-          "slots": null,
-          "version": null
-        }"#]],
+              "kind": "openai",
+              "version": null,
+              "slots": null,
+              "models": [
+                {
+                  "name": "qwen2.5-coder-1.5b",
+                  "loaded": true,
+                  "context": 4096,
+                  "trained_context": 32768,
+                  "quantization": "Q4_K_M",
+                  "architecture": "qwen2",
+                  "relayed": false
+                },
+                {
+                  "name": "llama-3.2-3b-instruct",
+                  "loaded": false,
+                  "trained_context": 131072,
+                  "quantization": "Q4_K_M",
+                  "architecture": "llama",
+                  "relayed": false
+                }
+              ]
+            }"#]],
     )
     .await;
 }
@@ -1067,9 +1071,9 @@ async fn preloading_asks_for_next_to_nothing() {
         sent.extend([request.path, " ".into(), request.body.to_string(), "\n".into()]);
     }
     expect![[r#"
-        /api/generate {"keep_alive":"30m","model":"qwen2.5-coder:1.5b-base","options":{"num_ctx":8192},"prompt":"","raw":false,"stream":false,"truncate":false}
-        /completion {"model":"qwen2.5-coder:1.5b-base","n_predict":0,"prompt":""}
-        /v1/completions {"max_tokens":1,"model":"qwen2.5-coder:1.5b-base","prompt":" ","stream":false,"temperature":0.0}
+        /api/generate {"model":"qwen2.5-coder:1.5b-base","prompt":"","raw":false,"stream":false,"truncate":false,"keep_alive":"30m","options":{"num_ctx":8192}}
+        /completion {"model":"qwen2.5-coder:1.5b-base","prompt":"","n_predict":0}
+        /v1/completions {"model":"qwen2.5-coder:1.5b-base","prompt":" ","max_tokens":1,"temperature":0.0,"stream":false}
     "#]].assert_eq(&sent);
 }
 

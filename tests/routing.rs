@@ -11,7 +11,7 @@ use expect_test::{Expect, expect};
 use futures::{FutureExt, future::BoxFuture};
 use hearth::{
     model::{Events, Job, Kind, ModelError, ModelFacts, Provider, Sighting},
-    route::{Health, Pace, Probe, Search, State, health::Load},
+    route::{Health, Pace, Probe, Search, Serving, State, Wanted, health::Load},
     session::task::OwnedTask,
 };
 use tokio::{
@@ -110,13 +110,14 @@ async fn answer(socket: TcpStream, says: Arc<Mutex<Says>>, tell: mpsc::Unbounded
 
 fn row(model: &ModelFacts) -> String {
     format!(
-        "{} {} {:?} {} {} {}",
+        "{} {} {:?} {} {} {} {}",
         model.name,
         model.parameters.unwrap_or(0),
         model.loaded,
         model.inserts == Some(true),
         model.relayed,
-        model.context.unwrap_or(0)
+        model.context.unwrap_or(0),
+        model.quantization.as_deref().unwrap_or("-"),
     )
 }
 
@@ -180,6 +181,7 @@ impl Provider for Client {
                     inserts: Some(cells[3] == "true"),
                     relayed: cells[4] == "true",
                     context: number(cells[5]).map(|context| usize::try_from(context).unwrap()),
+                    quantization: Some(cells[6].to_owned()).filter(|cell| cell != "-"),
                     ..ModelFacts::default()
                 }
             });
@@ -224,6 +226,10 @@ fn chat(model: ModelFacts) -> ModelFacts {
     ModelFacts { inserts: Some(false), ..model }
 }
 
+fn quantized(name: &str, quantization: &str) -> ModelFacts {
+    ModelFacts { quantization: Some(quantization.to_owned()), ..chat(coder(name, 7.0)) }
+}
+
 fn relayed(model: ModelFacts) -> ModelFacts {
     ModelFacts { relayed: true, ..model }
 }
@@ -247,7 +253,11 @@ fn search(places: &[SocketAddr]) -> Search {
         places: places.collect(),
         timeout: Duration::from_millis(300),
         retries: 1,
-        ..Search::usual(Arc::new(Client::connect), |model| model.inserts == Some(true))
+        ..Search::usual(
+            Arc::new(Client::connect),
+            |model| model.inserts == Some(true),
+            |model| model.name.contains("chat"),
+        )
     }
 }
 
@@ -338,8 +348,97 @@ async fn a_relayed_model_is_never_taken() {
     let server = Server::start(ollama([relayed(coder("big:cloud", 480.0))])).await;
     let mut search = search(&[server.address]);
     finds(&search, expect!["Ollama at <A> only relays its models (big:cloud) to another machine; download a code model into it"]).await;
-    search.model = Some("big:cloud".to_owned());
+    search.wanted.completion = Some("big:cloud".to_owned());
     finds(&search, expect!["the model 'big:cloud' is only relayed to another machine; Hearth asks models on this machine alone"]).await;
+}
+
+/// What one search says of the models for everything else.
+async fn has_roles(search: &Search, expect: Expect) {
+    let roles = search.discover().await.roles;
+    let sentence = |serving: Result<Serving, String>| match serving {
+        Ok(serving) => serving.why,
+        Err(why_none) => why_none,
+    };
+    let both = format!("{}\n{}\n", sentence(roles.default), sentence(roles.high_precision));
+    check(&both, search, &expect);
+}
+
+#[tokio::test]
+async fn instructions_go_to_a_model_that_follows_them() {
+    let models = [
+        loaded(coder("base:7b", 7.0)),
+        chat(coder("chat:0.5b", 0.5)),
+        chat(coder("chat:32b", 32.0)),
+        chat(coder("chat:8b", 8.0)),
+    ];
+    let server = Server::start(ollama(models)).await;
+    let mut search = search(&[server.address]);
+    has_roles(
+        &search,
+        expect![[r#"
+        chat:8b at <A> (Ollama): it can be loaded and follows instructions
+        chat:32b at <A> (Ollama): it can be loaded and follows instructions
+    "#]],
+    )
+    .await;
+    search.wanted.default = Some("chat:0.5b".to_owned());
+    has_roles(
+        &search,
+        expect![[r#"
+        chat:0.5b at <A> (Ollama), as configured: it can be loaded and follows instructions
+        chat:0.5b at <A> (Ollama), as configured: it can be loaded and follows instructions
+    "#]],
+    )
+    .await;
+    search.wanted.high_precision = Some("base:7b".to_owned());
+    has_roles(&search, expect![[r#"
+        chat:0.5b at <A> (Ollama), as configured: it can be loaded and follows instructions
+        base:7b at <A> (Ollama), as configured: it is loaded and was named for them, though it does not seem to follow instructions
+    "#]]).await;
+    server.says(ollama([loaded(coder("base:7b", 7.0)), relayed(chat(coder("chat:cloud", 7.0)))]));
+    search.wanted = Wanted::default();
+    has_roles(&search, expect![[r#"
+        none of the models on this machine follows instructions (there are: base:7b); install one that does, such as qwen2.5-coder:7b in Ollama, or name one in model_routing.local.default
+        none of the models on this machine follows instructions (there are: base:7b); install one that does, such as qwen2.5-coder:7b in Ollama, or name one in model_routing.local.high_precision
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn a_model_is_taken_in_the_quantization_that_its_work_wants() {
+    let models = [
+        quantized("chat:q2", "Q2_K"),
+        quantized("chat:q4", "Q4_K_M"),
+        quantized("chat:q8", "Q8_0"),
+        quantized("chat:q5", "Q5_K_S"),
+    ];
+    let server = Server::start(ollama(models)).await;
+    let mut search = search(&[server.address]);
+    has_roles(
+        &search,
+        expect![[r#"
+        chat:q4 at <A> (Ollama): it can be loaded and follows instructions
+        chat:q8 at <A> (Ollama): it can be loaded and follows instructions
+    "#]],
+    )
+    .await;
+    search.wanted.quantization = Some("q5_k_s".to_owned());
+    has_roles(
+        &search,
+        expect![[r#"
+        chat:q5 at <A> (Ollama): it can be loaded and follows instructions
+        chat:q5 at <A> (Ollama): it can be loaded and follows instructions
+    "#]],
+    )
+    .await;
+    server.says(ollama([quantized("chat:q2", "Q2_K"), coder("base:7b", 7.0)]));
+    has_roles(
+        &search,
+        expect![[r#"
+        chat:q2 at <A> (Ollama): it can be loaded and follows instructions
+        chat:q2 at <A> (Ollama): it can be loaded and follows instructions
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -356,7 +455,7 @@ async fn an_empty_server_says_what_to_do() {
 async fn a_configured_model_is_taken_or_missed_by_name() {
     let server = Server::start(ollama([coder("a:latest", 1.5), coder("b:7b", 7.0)])).await;
     let mut search = search(&[server.address, nobody().await]);
-    search.model = Some("a".to_owned());
+    search.wanted.completion = Some("a".to_owned());
     finds(
         &search,
         expect![
@@ -364,7 +463,7 @@ async fn a_configured_model_is_taken_or_missed_by_name() {
         ],
     )
     .await;
-    search.model = Some("c".to_owned());
+    search.wanted.completion = Some("c".to_owned());
     finds(
         &search,
         expect!["no server on this machine has the model 'c'; there are: a:latest, b:7b"],
@@ -381,7 +480,7 @@ async fn a_configured_endpoint_says_what_is_wrong_with_it() {
     .await;
     finds(
         &search(&["192.0.2.1:8080".parse().unwrap()]),
-        expect!["<A> is not on this machine; Hearth sends code to loopback addresses only"],
+        expect!["<A> is not on this machine; Hearth sends code to loopback addresses, to router.private_hosts and, behind the border, to router.cloud only"],
     )
     .await;
     let stranger = Server::start(Says::Stranger).await;

@@ -24,6 +24,8 @@ MOST_TOKENS = 40
 # A run of 50 tokens with fewer different ones than this is a pattern, not somebody's text.
 VARIED = 12
 MOST_CASES = 1000
+# What fewer cases say of a threshold is chance.
+FEWEST_SHOWN = 20
 
 
 def class_of(target):
@@ -162,7 +164,7 @@ class Score:
         self.cases = {name: [] for name in CLASSES}
 
     def add(self, answer, target):
-        result = (answer.rstrip() == target.rstrip(), similarity(answer.rstrip(), target.rstrip()))
+        result = (is_kept(answer, target), similarity(answer.rstrip(), target.rstrip()))
         self.cases[class_of(target)].append(result)
         self.cases["all"].append(result)
 
@@ -186,16 +188,36 @@ def mean(values):
     return sum(values) / len(values) if values else math.nan
 
 
+def shown_above(cases, threshold):
+    """Of (mean probability of a token, is kept) cases: how much is shown, and how much of that is kept."""
+    shown = [kept for probability, kept in cases if probability >= threshold]
+    return {"threshold": threshold, "cases": len(shown), "shown": round(100 * len(shown) / len(cases), 1),
+            "kept": round(100 * mean(shown), 1) if shown else None}  # fmt: skip
+
+
 def calibrate(cases):
-    """By threshold on the mean probability of a token: how much is shown, how much of it is kept."""
-    rows = []
-    for percent in range(0, 100, 5):
-        shown = [kept for probability, kept in cases if probability >= percent / 100]
-        if shown:
-            rows.append({"threshold": percent / 100, "shown": round(100 * len(shown) / len(cases), 1),
-                         "kept": round(100 * mean(shown), 1)})  # fmt: skip
-    threshold = next((row["threshold"] for row in rows if row["kept"] >= 50 and row["shown"] > 0), None)
-    return threshold, rows
+    """The lowest threshold above which at least half is kept, or None; and what every threshold does."""
+    rows = [shown_above(cases, percent / 100) for percent in range(0, 100, 5)]
+    rows = [row for row in rows if row["cases"] >= FEWEST_SHOWN]
+    return next((row["threshold"] for row in rows if row["kept"] >= 50), None), rows
+
+
+def is_kept(answer, target):
+    return answer.rstrip() == target.rstrip()
+
+
+def read_cases(name, encoder, profile, count):
+    """Cuts that leave the model room to answer, packages taking turns."""
+    cases = read_jsonl(WORK / f"{name}.jsonl")
+    fitting = [case for case in cases if len(encoder.pieces(case["segments"])) + MOST_TOKENS < profile.context]
+    return taking_turns(fitting)[:count]
+
+
+def confidences(model, encoder, cases):
+    """How sure the model is of its answer to each case, and whether the answer would be kept."""
+    for case in cases:
+        answer, _, log = complete(model, encoder, read(model, encoder.pieces(case["segments"])))
+        yield math.exp(log), is_kept(answer, case["target"])
 
 
 def memorised(model, encoder, tokens, cases, run=50, most=100):
@@ -250,9 +272,7 @@ def main():
     model.load_state_dict(state["model"])
     model.eval()
     encoder = Encoder(WORK / f"tokenizer-{profile.vocabulary}.json")
-    cases = list(read_jsonl(WORK / "test.jsonl"))
-    cases = [case for case in cases if len(encoder.pieces(case["segments"])) + MOST_TOKENS < profile.context]
-    cases = taking_turns(cases)[: chosen.cases]
+    cases = read_cases("test", encoder, profile, chosen.cases)
 
     scores = {name: Score() for name in ("model", "model_without_definitions", "ngram", "repeat",
                                          "with_where_any", "without_where_any")}  # fmt: skip
@@ -273,7 +293,7 @@ def main():
             else:
                 answers[name] = answers["model"]
             if name == "model":
-                confidence.append((math.exp(log), answers[name].rstrip() == target.rstrip()))
+                confidence.append((math.exp(log), is_kept(answers[name], target)))
             losses[name] = [losses[name][0] + loss, losses[name][1] + count]
         if parts["definitions"]:
             scores["with_where_any"].add(answers["model"], target)
@@ -284,7 +304,9 @@ def main():
         for name, answer in answers.items():
             scores[name].add(answer, target)
 
-    threshold, calibration = calibrate(confidence)
+    # Chosen on other projects than it is judged on.
+    valid = read_cases("valid-lines", encoder, profile, chosen.cases)
+    threshold, calibration = calibrate(list(confidences(model, encoder, valid)))
     result = {
         "checkpoint": chosen.checkpoint,
         "training_tokens": state["seen"],
@@ -292,7 +314,9 @@ def main():
         "scores": {name: score.row() for name, score in scores.items()},
         "perplexity": {name: round(math.exp(loss / count), 2) for name, (loss, count) in losses.items()},
         "threshold": threshold,
+        "calibration_cases": len(valid),
         "calibration": calibration,
+        "above_threshold": None if threshold is None else shown_above(confidence, threshold),
         "seconds": round(time.monotonic() - started),
     }
     if chosen.generations:
@@ -302,6 +326,15 @@ def main():
     table = markdown(result)
     (HERE / f"{name}.md").write_text(table)
     print(table)
+
+
+def threshold_found(result):
+    above = result["above_threshold"]
+    if above is None:
+        return "No threshold keeps half of what it shows."
+    return (f"Chosen: {above['threshold']}, the lowest that keeps half. On the held-out projects above it shows "
+            f"{above['shown']} % of the cuts ({above['cases']}), and "
+            + ("none is there to keep." if above["kept"] is None else f"{above['kept']} % of those are kept."))  # fmt: skip
 
 
 def markdown(result):
@@ -314,9 +347,11 @@ def markdown(result):
         lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
     lines += ["", "Perplexity of what is to be completed: " + ", ".join(
         f"{name.replace('_', ' ')} {value}" for name, value in result["perplexity"].items()) + ".", "",
-        f"Threshold on the mean token probability: {result['threshold']}.", "",
-        "| threshold | shown % | kept % of shown |", "|---|---|---|"]  # fmt: skip
+        f"Thresholds on the mean probability of a token, on {result['calibration_cases']} cuts of the validation "
+        "projects; nothing is said of what would show fewer than "
+        f"{FEWEST_SHOWN}:", "", "| threshold | shown % | kept % of shown |", "|---|---|---|"]  # fmt: skip
     lines += [f"| {row['threshold']} | {row['shown']} | {row['kept']} |" for row in result["calibration"]]
+    lines += ["", threshold_found(result)]
     if "memorised" in result:
         m = result["memorised"]
         lines += ["", f"Memorisation: {m['verbatim']} of {m['generations']} generations have 50 tokens or more verbatim "

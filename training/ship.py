@@ -17,6 +17,10 @@ from model import PROFILES
 
 MODELS = HERE.parent / "models"
 MOST_BYTES = 64 << 20
+# In percent of exact matches over all cuts.
+GOALS = {"cpu": 10, "gpu": 25}
+# Points of exact matches that some hundred cuts can tell from chance.
+MEASURABLE = 2
 
 
 def beats(scores):
@@ -32,12 +36,31 @@ def manners(result):
             "ghost_text": threshold is not None and beats(result["scores"])}  # fmt: skip
 
 
-def verdict(chosen):
+def verdict(result):
+    chosen = manners(result)
     if chosen["ghost_text"]:
         return ("It beats both baselines in each class. Editors show what it says where the mean probability of "
                 f"its tokens is {chosen['show_above']} or more.")  # fmt: skip
-    return ("It does not beat its baselines, so editors show nothing of it unless the user asks for it with "
+    why = ("It is nowhere so sure that half of what it says would be kept" if beats(result["scores"])
+           else "It does not beat both baselines in each class")  # fmt: skip
+    return (f"{why}, so editors show nothing of it unless the user asks for it with "
             '`local.provider = "built-in"`. `hearth complete` prints what it says.')  # fmt: skip
+
+
+def goal(result, profile):
+    reached, wanted = result["scores"]["model"]["all"]["exact"], GOALS.get(profile)
+    return "" if wanted is None else f"Goal of this profile: {wanted} % exact over all cuts; it has {reached} %."
+
+
+def definitions(result):
+    """Whether definitions in the prompt help, in the cuts that have some."""
+    scores, perplexity = result["scores"], result["perplexity"]
+    with_any, without = (scores[name]["all"] for name in ("with_where_any", "without_where_any"))
+    helped = with_any["exact"] - without["exact"] >= MEASURABLE
+    return (f"Definitions: in the {with_any['cases']} cuts whose prompts have some, {with_any['exact']} % exact with "
+            f"them and {without['exact']} % without; perplexity over all cuts {perplexity['model']} and "
+            f"{perplexity['model_without_definitions']}. "
+            + ("They help measurably." if helped else "They do not help this model measurably."))  # fmt: skip
 
 
 def shares():
@@ -58,22 +81,23 @@ def main():
     state = torch.load(WORK / "checkpoints" / f"{name}.pt", map_location="cpu", weights_only=True)
     if result["training_tokens"] != state["seen"]:
         raise SystemExit(f"evaluation-{name}.json judged another checkpoint: remove it and judge this one")
-    chosen, path = manners(result), MODELS / "hearth.gguf"
-    to_gguf.write(state, "Q8_0", str(path), chosen)
+    path = MODELS / "hearth.gguf"
+    to_gguf.write(state, "Q8_0", str(path), manners(result))
     size = path.stat().st_size
     if size > MOST_BYTES:
         path.unlink()
         raise SystemExit(f"{size / 1e6:.1f} MB are too many for a file in the repository")
     profile = PROFILES[state["profile"]]
     text = (HERE / "card.md").read_text().format(
-        name=name, verdict=verdict(chosen), size=size / 1e6, layout=to_gguf.layout_version(),
+        name=name, verdict=verdict(result), size=size / 1e6, layout=to_gguf.layout_version(),
         parameters=sum(tensor.numel() for tensor in state["model"].values()) / 1e6,
         width=profile.width, layers=profile.layers, heads=profile.heads, kv_heads=profile.kv_heads,
         hidden=profile.hidden, vocabulary=profile.vocabulary, context=profile.context,
         profile=state["profile"], tokens=state["seen"] / 1e6,
-        evaluation=evaluate.markdown(result), **shares())  # fmt: skip
+        evaluation=evaluate.markdown(result), goal=goal(result, state["profile"]),
+        definitions=definitions(result), **shares())  # fmt: skip
     (MODELS / "README.md").write_text(text)
-    print(verdict(chosen))
+    print(verdict(result))
 
 
 if __name__ == "__main__":

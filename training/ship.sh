@@ -1,7 +1,8 @@
 #!/bin/sh
-# ship.sh NAME: puts a checkpoint into the box: judges it, unless that is done, and writes
-# models/hearth.gguf and its card models/README.md. Removing evaluation-NAME.json judges it anew.
+# ship.sh PROFILE SECONDS: the newest checkpoint into the box. Cuts a finished model in so many seconds,
+# judges it, chooses its threshold, and writes models/hearth.gguf and its card models/README.md.
 set -eu
 cd "$(dirname "$0")"
-[ -f "evaluation-$1.json" ] || python evaluate.py "$1"
-python ship.py "$1"
+./cut.sh "$1" "$2"
+python evaluate.py "$1-final"
+python ship.py "$1-final"

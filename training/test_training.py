@@ -184,9 +184,11 @@ def test_baselines_and_scores():
     assert evaluate.repeat_line("    let a = b();\n    let x = y();\n", "    let a") == " = b();"
     assert evaluate.repeat_line("    foo(a);\n", "    bar") == ""
     assert evaluate.similarity("abc", "abc") == 1 and evaluate.similarity("abc", "abd") == pytest.approx(2 / 3)
-    cases = [(0.9, True), (0.8, True), (0.3, False), (0.2, False), (0.1, False)]
+    cases = [(0.9, True)] * 20 + [(0.3, False)] * 20 + [(0.1, False)] * 20 + [(0.97, True)]
     threshold, rows = evaluate.calibrate(cases)
-    assert threshold == 0.15 and rows[-1]["kept"] == 100
+    assert threshold == 0.15 and rows[-1] == {"threshold": 0.9, "cases": 21, "shown": 34.4, "kept": 100.0}
+    assert evaluate.calibrate([(0.9, False)] * 30)[0] is None
+    assert evaluate.shown_above(cases, 0.98)["kept"] is None
 
 
 def test_only_a_model_that_beats_its_baselines_is_shown_unasked():
@@ -197,3 +199,4 @@ def test_only_a_model_that_beats_its_baselines_is_shown_unasked():
     assert ship.manners({"threshold": 0.4, "scores": better}) == {"show_above": 0.4, "ghost_text": True}
     assert ship.manners({"threshold": 0.4, "scores": worse}) == {"show_above": 0.4, "ghost_text": False}
     assert ship.manners({"threshold": None, "scores": better}) == {"show_above": 1.0, "ghost_text": False}
+    assert "nowhere so sure" in ship.verdict({"threshold": None, "scores": better})

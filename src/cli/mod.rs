@@ -3,15 +3,20 @@
 //!
 //! stdout carries a command's result and nothing else; everything about it goes to stderr.
 
+mod change;
 mod complete;
 mod context;
+mod egress;
 mod model;
 mod place;
+mod route;
 mod serve;
 mod status;
+pub mod terminal;
+mod trust;
 mod workspace;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -22,7 +27,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::config::{Layers, Settings};
+use crate::config::{self, Layers, Settings};
 
 /// A local-first AI language server: completions from a model on your own machine.
 #[derive(Debug, Parser)]
@@ -44,10 +49,20 @@ enum Command {
     Complete(complete::Arguments),
     /// Say what a model would be shown at one place of a file, and why
     Context(context::Arguments),
+    /// Change an item as told and print the diff, once it has been checked
+    Refactor(change::Refactor),
+    /// Write tests for a function or a type and print the diff, once they have been on trial
+    Test(change::Test),
     /// Say which model would answer, and why
     Status(status::Arguments),
+    /// Say who would do a piece of work, and why: this machine, the private network or a cloud
+    Route(route::Arguments),
     /// Say which model is built in, or put another one in its place
     Model(model::Arguments),
+    /// Trust a folder: let its code be compiled and run, and parts of it be sent with consent
+    Trust(trust::Arguments),
+    /// Say what left this machine, what was refused, and what would leave
+    Egress(egress::Arguments),
 }
 
 /// Runs the command that the process's arguments name.
@@ -58,8 +73,13 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
         Command::Context(context) => context::run(&context, &arguments.assignments),
+        Command::Refactor(refactor) => change::refactor(refactor, &arguments.assignments),
+        Command::Test(test) => change::test(&test, &arguments.assignments),
         Command::Status(status) => status::run(&status, &arguments.assignments),
+        Command::Route(route) => route::run(&route, &arguments.assignments),
         Command::Model(model) => model::run(&model),
+        Command::Trust(trust) => trust::run(&trust),
+        Command::Egress(egress) => egress::run(&egress, &arguments.assignments),
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed there is nobody to tell.
@@ -85,6 +105,11 @@ fn settings(assignments: &[String]) -> anyhow::Result<Settings> {
         tracing::warn!("{complaint}");
     }
     Ok(settings)
+}
+
+/// Where decisions and the audit log are kept.
+fn state_folder() -> anyhow::Result<PathBuf> {
+    config::state_folder().context("there is no home folder to keep decisions in")
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -1,4 +1,4 @@
-//! `FILE:LINE:COL`, as compilers print places.
+//! `FILE:LINE:COL` and `FILE:LINE`, as compilers print places.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -49,6 +49,41 @@ impl Place {
             self.line
         );
         Ok(text.char_to_byte(text.line_to_char(self.line - 1) + self.column - 1))
+    }
+}
+
+/// A line of a file, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) file: PathBuf,
+    line: usize,
+}
+
+impl FromStr for Line {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let found = text.rsplit_once(':').and_then(|(file, line)| {
+            let line = line.parse().ok().filter(|n| *n > 0)?;
+            (!file.is_empty()).then(|| Self { file: PathBuf::from(file), line })
+        });
+        match found {
+            Some(place) => Ok(place),
+            None => bail!("'{text}' is not FILE:LINE, with a line counted from 1"),
+        }
+    }
+}
+
+impl Line {
+    /// Where the line begins, in bytes.
+    pub(super) fn offset(&self, text: &Rope) -> anyhow::Result<usize> {
+        let (file, lines) = (self.file.display(), text.len_lines());
+        ensure!(
+            self.line <= lines,
+            "line {} is beyond the end of {file}, which has {lines}",
+            self.line
+        );
+        Ok(text.line_to_byte(self.line - 1))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::server::{self, Options};
+use crate::{
+    config,
+    server::{self, Options},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -13,7 +16,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(_: &Arguments, assignments: &[String]) -> anyhow::Result<ExitCode> {
     server::log_panics();
-    let options = Options { layers: super::layers(assignments)?, ..Options::default() };
+    let options = Options {
+        layers: super::layers(assignments)?,
+        state: config::state_folder(),
+        ..Options::default()
+    };
     let runtime = super::runtime()?;
     let end = runtime.block_on(server::run(tokio::io::stdin(), tokio::io::stdout(), options));
     // The thread that reads stdin may be blocked for ever: nobody waits for it.

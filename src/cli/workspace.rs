@@ -24,27 +24,15 @@ pub(super) struct Workspace {
 impl Workspace {
     /// Opens `file`. Its workspace is the repository that it lies in; without one, its folder.
     pub(super) fn around(file: &Path) -> anyhow::Result<Self> {
-        let shown = file.display();
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
-        let text = String::from_utf8(bytes)
-            .ok()
-            .filter(|text| !text.contains('\0'))
-            .with_context(|| format!("{shown} is not text in UTF-8"))?;
-        let path = file.canonicalize().with_context(|| format!("cannot find {shown}"))?;
+        let text = read(file)?;
+        let path =
+            file.canonicalize().with_context(|| format!("cannot find {}", file.display()))?;
         let repository = path.ancestors().skip(1).find(|folder| folder.join(".git").exists());
         let root = repository.or(path.parent()).unwrap_or(&path).to_owned();
         let relative = path.strip_prefix(&root).unwrap_or(&path);
         let relative: Vec<_> =
             relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-        let opened = Opened {
-            uri: path.to_string_lossy().into(),
-            language_id: Language::by_path(file).map_or("plaintext", |language| language.id).into(),
-            version: 0,
-            text,
-            path: Some(path.as_path().into()),
-        };
-        let document = Document::new(opened, relative.join("/").into(), None);
-        document.reparse();
+        let document = opened(path.as_path().into(), &relative.join("/"), text);
         Ok(Self { document, root })
     }
 
@@ -56,4 +44,36 @@ impl Workspace {
             cargo_home: settings.context_dependencies.then(config::cargo_home).flatten(),
         }))
     }
+}
+
+/// Opens `file` under the path that it was named by.
+pub(super) fn open(file: &Path) -> anyhow::Result<Document> {
+    let text = read(file)?;
+    let path =
+        std::path::absolute(file).with_context(|| format!("cannot find {}", file.display()))?;
+    let relative = file.display().to_string().replace('\\', "/");
+    Ok(opened(path.into(), relative.trim_start_matches("./"), text))
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'))
+        .with_context(|| format!("{shown} is not text in UTF-8"))
+}
+
+fn opened(path: Arc<Path>, relative: &str, text: String) -> Document {
+    let language = Language::by_path(&path).map_or("plaintext", |language| language.id);
+    let opened = Opened {
+        uri: path.to_string_lossy().into(),
+        language_id: language.into(),
+        version: 0,
+        text,
+        path: Some(path),
+    };
+    let document = Document::new(opened, relative.into(), None);
+    document.reparse();
+    document
 }

@@ -5,17 +5,21 @@
 //! an editor may have read in a workspace ([`Layer::EditorChange`]). A bad value never stops the
 //! server: it is named, and the value of the layer below stands.
 
+mod clouds;
 mod reference;
 mod table;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-pub use reference::{json_schema, reference};
-pub use table::Settings;
-pub use value::{Auto, Bounded, KeepAlive, ProviderSetting};
+pub use clouds::{Cloud, CloudKind, Clouds, Dollars, KeyReference, KeySource};
+pub use reference::{json_schema, reference, vscode_properties};
+pub use table::{CloudSettings, Settings};
+pub use value::{
+    Auto, Bounded, Fraction, KeepAlive, NamedPrompt, PrivateHost, ProviderSetting, RunTests,
+};
 
 /// Where a tree of settings comes from, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +33,8 @@ pub enum Layer {
     EditorChange,
     /// Flags of the command that was run.
     CommandLine,
+    /// What the user switched while the editor runs, for as long as it does.
+    Switched,
 }
 
 /// Who may set a key.
@@ -46,12 +52,12 @@ pub enum Complaint {
     #[error("unknown setting '{key}'{}", .near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default())]
     Unknown { key: String, near: Option<&'static str> },
     #[error("setting '{key}' is {found}, expected {expected}; using {kept}")]
-    Invalid { key: &'static str, found: String, expected: String, kept: String },
+    Invalid { key: String, found: String, expected: String, kept: String },
     #[error(
-        "setting '{key}' decides where code is sent, so it is taken from the user's file, the \
-         editor's start options or the command line only, not from a workspace"
+        "setting '{key}' decides where code is sent or what runs, so it is taken from the user's \
+         file, the editor's start options or the command line only, not from a workspace"
     )]
-    NotFromWorkspace { key: &'static str },
+    NotFromWorkspace { key: String },
     #[error("cannot read {}: {detail}", .path.display())]
     File { path: PathBuf, detail: String },
     #[error("'{text}' is not KEY=VALUE")]
@@ -90,7 +96,13 @@ impl Layers {
         };
         match toml::from_str::<Json>(&text) {
             Ok(tree) => self.set(Layer::UserFile, tree),
-            Err(error) => return Some(Complaint::File { path, detail: error.to_string() }),
+            // Its message alone: the whole error quotes the line, and that may hold a key.
+            Err(error) => {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+                let detail = format!("line {line}: {}", error.message());
+                return Some(Complaint::File { path, detail });
+            }
         }
         None
     }
@@ -120,13 +132,29 @@ impl Layers {
 }
 
 /// Where the user's file is, or would be. `None` where there is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn user_file() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_CONFIG_HOME") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".config"),
-    };
-    Some(folder.join("hearth").join("config.toml"))
+    Some(folder("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
+}
+
+/// Where decisions and the audit log are kept, outside of any repository: `hearth` under the XDG
+/// state folder. `None` where there is no home folder.
+pub fn state_folder() -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
+}
+
+/// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder. A
+/// relative path is none (XDG says so): it would lead into whatever folder Hearth was started in.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
+    let named = std::env::var(variable).ok().map(PathBuf::from);
+    let named = named.filter(|folder| folder.is_absolute());
+    Some(named.or_else(|| Some(std::env::home_dir()?.join(usual)))?.join("hearth"))
+}
+
+/// Where Hearth keeps what can be made again: `hearth` under the XDG cache folder. `None` where there
+/// is no home folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    folder("XDG_CACHE_HOME", ".cache")
 }
 
 /// Cargo's folder: what `CARGO_HOME` names, or else `.cargo` in the home folder.
@@ -140,13 +168,88 @@ pub fn cargo_home() -> Option<PathBuf> {
 
 /// The user's own folder for what Hearth keeps, `hearth` under the XDG data folder: never inside a
 /// repository. It need not exist. `None` where there is no home folder.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn data_folder() -> Option<PathBuf> {
-    let folder = match std::env::var("XDG_DATA_HOME") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => std::env::home_dir()?.join(".local").join("share"),
-    };
-    Some(folder.join("hearth"))
+    folder("XDG_DATA_HOME", ".local/share")
+}
+
+/// [`cache_folder`], or without a home folder one below the system's temporary folder.
+pub fn cache_or_temporary_folder() -> PathBuf {
+    cache_folder().unwrap_or_else(|| std::env::temp_dir().join("hearth"))
+}
+
+/// What build tools need of the environment: where programs and toolchains are. Nothing else of it,
+/// and so no token or key, is handed to what a check runs.
+#[derive(Debug, Clone, Default)]
+pub struct Toolchains {
+    /// The user's home folder, which is not handed on.
+    pub home: Option<PathBuf>,
+    /// The folders of `PATH`.
+    pub path: Vec<PathBuf>,
+    /// Variables that are handed on as they are.
+    pub variables: Vec<(&'static str, std::ffi::OsString)>,
+    /// Folders below the home folder that hold toolchains and downloaded packages, and the variables
+    /// that name them.
+    pub folders: Vec<(&'static str, PathBuf)>,
+}
+
+impl Toolchains {
+    /// As this process's environment has them.
+    pub fn of_environment() -> Self {
+        let home = std::env::home_dir();
+        let variable = |name: &'static str| std::env::var_os(name).filter(|text| !text.is_empty());
+        let path: Vec<PathBuf> = variable("PATH")
+            .map(|path| std::env::split_paths(&path).filter(|path| path.is_absolute()).collect())
+            .unwrap_or_default();
+        // Toolchains, compilers and libraries; no variable here can hold a secret.
+        let handed_on = [
+            "RUSTUP_TOOLCHAIN",
+            "RUSTFLAGS",
+            "GOROOT",
+            "SDKROOT",
+            "DEVELOPER_DIR",
+            "SystemRoot",
+            "CC",
+            "CXX",
+            "AR",
+            "CFLAGS",
+            "CXXFLAGS",
+            "LDFLAGS",
+            "LIBRARY_PATH",
+            "LD_LIBRARY_PATH",
+            "PKG_CONFIG_PATH",
+            "LIBCLANG_PATH",
+            "OPENSSL_DIR",
+            "PROTOC",
+        ];
+        let folders = [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("GOPATH", "go")];
+        let folder = |(name, usual): (&'static str, &str)| {
+            let set = variable(name).map(PathBuf::from);
+            set.or_else(|| Some(home.as_ref()?.join(usual)))
+                .filter(|folder| folder.is_absolute() && folder.is_dir())
+                .map(|folder| (name, folder))
+        };
+        Self {
+            path,
+            variables: handed_on
+                .into_iter()
+                .filter_map(|name| Some((name, variable(name)?)))
+                .collect(),
+            folders: folders.into_iter().filter_map(folder).collect(),
+            home,
+        }
+    }
+
+    /// The folder that a variable names.
+    pub fn folder(&self, name: &str) -> Option<&Path> {
+        let named = self.folders.iter().find(|(variable, _)| *variable == name);
+        named.map(|(_, folder)| folder.as_path())
+    }
+
+    /// Where a program is, by its name.
+    pub fn find(&self, program: &str) -> Option<PathBuf> {
+        let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+        self.path.iter().map(|folder| folder.join(&name)).find(|path| path.is_file())
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::{Scope, table::ROWS};
+use super::{
+    Scope,
+    table::{CLOUD_ROWS, ROWS, Row},
+};
 
 /// JSON Schema (draft 2020-12) of the settings tree.
 pub fn json_schema() -> Json {
@@ -16,23 +19,64 @@ pub fn json_schema() -> Json {
         "properties": {},
     });
     for row in ROWS {
-        let mut parts = row.key.split('.').peekable();
-        let mut place = &mut root;
-        while let Some(part) = parts.next() {
-            let properties = &mut place["properties"];
-            if parts.peek().is_some() {
-                if properties[part].is_null() {
-                    properties[part] = json!({ "type": "object", "additionalProperties": false, "properties": {} });
-                }
-            } else {
-                properties[part] = (row.schema)();
-                properties[part]["default"] = (row.default)();
-                properties[part]["description"] = json!(plain(row.doc));
-            }
-            place = &mut properties[part];
-        }
+        add(&mut root, row);
     }
+    let mut cloud = json!({ "type": "object", "additionalProperties": false, "properties": {} });
+    for row in CLOUD_ROWS {
+        add(&mut cloud, row);
+    }
+    let named = json!({ "type": "object", "additionalProperties": cloud });
+    root["properties"]["router"]["properties"]["cloud"] = named;
     root
+}
+
+fn add<S>(root: &mut Json, row: &Row<S>) {
+    let mut parts = row.key.split('.').peekable();
+    let mut place = root;
+    while let Some(part) = parts.next() {
+        let properties = &mut place["properties"];
+        if parts.peek().is_some() {
+            if properties[part].is_null() {
+                properties[part] =
+                    json!({ "type": "object", "additionalProperties": false, "properties": {} });
+            }
+        } else {
+            properties[part] = (row.schema)();
+            properties[part]["default"] = (row.default)();
+            properties[part]["description"] = json!(plain(row.doc));
+        }
+        place = &mut properties[part];
+    }
+}
+
+/// The settings as VS Code's manifest declares them (`contributes.configuration`), by their full keys.
+///
+/// Its settings editor has a field for a plain type and none for `anyOf`, so that text which may also
+/// be `"auto"` is declared as text.
+pub fn vscode_properties() -> Json {
+    let mut all = serde_json::Map::new();
+    for (order, row) in ROWS.iter().enumerate() {
+        let mut property = flat((row.schema)());
+        property["default"] = (row.default)();
+        property["markdownDescription"] = json!(plain(row.doc));
+        property["order"] = json!(order);
+        property["scope"] = json!(match row.scope {
+            Scope::Machine => "machine",
+            Scope::Workspace => "window",
+        });
+        all.insert(format!("hearth.{}", row.key), property);
+    }
+    Json::Object(all)
+}
+
+/// `"auto"` or text as text, `"auto"` or one of some names as one of them all.
+fn flat(schema: Json) -> Json {
+    let Some([auto, other]) = schema["anyOf"].as_array().map(Vec::as_slice) else { return schema };
+    if let Some(names) = other["enum"].as_array() {
+        let all = [std::slice::from_ref(&auto["const"]), names].concat();
+        return json!({ "enum": all, "type": "string" });
+    }
+    if other["type"] == "string" { json!({ "type": "string" }) } else { schema }
 }
 
 /// The settings as a Markdown page.
@@ -41,19 +85,32 @@ pub fn reference() -> String {
         "# Settings\n\n\
          One tree, in `hearth/config.toml` under the XDG configuration folder (`~/.config` by default) \
          and from the editor alike. Later wins: defaults, the file, the editor, the command line \
-         (`--set KEY=VALUE`). A key marked *machine* decides where code is sent or how a model is \
+         (`--set KEY=VALUE`). A key marked *machine* decides where code is sent, what runs or how a model is \
          served: it is taken from the file, from the editor's start options and from the command line, \
          never from settings that a workspace may contain. Unknown keys are named in a warning.\n\n\
          This page is generated from the table in `src/config/table.rs`.\n",
     );
     for row in ROWS {
-        let scope = if row.scope == Scope::Machine { ", *machine*" } else { "" };
-        let _ = write!(page, "\n## `{}`\n\nDefault `{}`{scope}.\n\n", row.key, (row.default)());
-        for line in row.doc.lines() {
-            let _ = writeln!(page, "{}", line.trim());
-        }
+        describe(&mut page, "", row);
+    }
+    page.push_str(
+        "\n# Clouds\n\n\
+         Any number of them, each under a name of its own. The first one that is well is asked, in the \
+         order in which they are written. Nothing is sent to any without the border: its exclusions, \
+         its search for secrets, and your consent.\n",
+    );
+    for row in CLOUD_ROWS {
+        describe(&mut page, "router.cloud.NAME.", row);
     }
     page
+}
+
+fn describe<S>(page: &mut String, prefix: &str, row: &Row<S>) {
+    let scope = if row.scope == Scope::Machine { ", *machine*" } else { "" };
+    let _ = write!(page, "\n## `{prefix}{}`\n\nDefault `{}`{scope}.\n\n", row.key, (row.default)());
+    for line in row.doc.lines() {
+        let _ = writeln!(page, "{}", line.trim());
+    }
 }
 
 fn plain(doc: &str) -> String {

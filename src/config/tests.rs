@@ -65,7 +65,7 @@ fn a_workspace_cannot_set_where_code_goes() {
         )],
         expect![[r#"
             endpoint auto, ceiling 24000, debounce 5
-            setting 'router.local_endpoint' decides where code is sent, so it is taken from the user's file, the editor's start options or the command line only, not from a workspace
+            setting 'router.local_endpoint' decides where code is sent or what runs, so it is taken from the user's file, the editor's start options or the command line only, not from a workspace
         "#]],
     );
 }
@@ -84,13 +84,13 @@ fn bad_values_and_unknown_keys_are_named() {
         )],
         expect![[r#"
             endpoint auto, ceiling 24000, debounce auto
-            unknown setting 'completion.debounce' (did you mean 'completion.debounce_ms'?)
             setting 'completion.debounce_ms' is "fast", expected "auto" or a whole number from 0 to 5000; using "auto"
+            unknown setting 'completion.debounce' (did you mean 'completion.debounce_ms'?)
+            setting 'router.local_endpoint' is "not a url", expected "auto" or a URL such as "http://127.0.0.1:11434"; using "auto"
+            setting 'router.thresholds.max_local_context_tokens' is 12, expected a whole number from 512 to 1000000; using 24000
             unknown setting 'local.local_endpoint' (did you mean 'router.local_endpoint'?)
             setting 'local.provider' is "gpt", expected "auto" or one of "ollama", "llama-server", "openai", "built-in"; using "auto"
             unknown setting 'nonsense'
-            setting 'router.local_endpoint' is "not a url", expected "auto" or a URL such as "http://127.0.0.1:11434"; using "auto"
-            setting 'router.thresholds.max_local_context_tokens' is 12, expected a whole number from 512 to 1000000; using 24000
         "#]],
     );
 }

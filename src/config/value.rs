@@ -1,5 +1,7 @@
 //! The types of settings: how each is read, shown and described.
 
+use std::net::IpAddr;
+
 use serde_json::{Value as Json, json};
 
 /// A type that a row of the table may have.
@@ -71,21 +73,6 @@ impl Value for String {
     }
     fn schema() -> Json {
         json!({ "type": "string", "minLength": 1 })
-    }
-}
-
-/// A list of globs or names.
-impl Value for Vec<String> {
-    fn read(json: &Json) -> Result<Self, String> {
-        let expected = || "a list of patterns in quotes".to_owned();
-        let items = json.as_array().ok_or_else(expected)?;
-        items.iter().map(|item| String::read(item).map_err(|_| expected())).collect()
-    }
-    fn show(&self) -> Json {
-        json!(self)
-    }
-    fn schema() -> Json {
-        json!({ "type": "array", "items": String::schema() })
     }
 }
 
@@ -176,6 +163,65 @@ impl Value for ProviderSetting {
     }
 }
 
+/// An instruction that a user has named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPrompt {
+    /// As it stands in a menu.
+    pub title: String,
+    pub instruction: String,
+}
+
+impl Value for NamedPrompt {
+    fn read(json: &Json) -> Result<Self, String> {
+        let text = |key: &str| json.get(key).map(String::read)?.ok();
+        match (text("title"), text("instruction")) {
+            (Some(title), Some(instruction)) => Ok(Self { title, instruction }),
+            _ => Err("a table with a title and an instruction".to_owned()),
+        }
+    }
+    fn show(&self) -> Json {
+        json!({ "title": self.title, "instruction": self.instruction })
+    }
+    fn schema() -> Json {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["title", "instruction"],
+            "properties": { "title": String::schema(), "instruction": String::schema() },
+        })
+    }
+}
+
+/// Whether tests may be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunTests {
+    /// Once a workspace, before the first.
+    Ask,
+    Always,
+    Never,
+}
+
+impl RunTests {
+    const NAMES: [(&str, Self); 3] =
+        [("ask", Self::Ask), ("always", Self::Always), ("never", Self::Never)];
+}
+
+impl Value for RunTests {
+    fn read(json: &Json) -> Result<Self, String> {
+        Self::NAMES
+            .iter()
+            .find(|(name, _)| json.as_str() == Some(name))
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| "one of \"ask\", \"always\", \"never\"".to_owned())
+    }
+    fn show(&self) -> Json {
+        json!(Self::NAMES.iter().find(|(_, choice)| choice == self).map(|(name, _)| *name))
+    }
+    fn schema() -> Json {
+        json!({ "enum": Self::NAMES.map(|(name, _)| name) })
+    }
+}
+
 /// How long a model stays loaded after its last use, in Ollama's notation: a number with `ms`, `s`,
 /// `m` or `h`, or `-1` for as long as the server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,5 +252,120 @@ impl Value for KeepAlive {
     }
     fn schema() -> Json {
         json!({ "type": "string", "pattern": "^(-1|[0-9]+(ms|s|m|h))$" })
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn read(json: &Json) -> Result<Self, String> {
+        let expected = |one: String| format!("a list, each {one}");
+        match json {
+            Json::Array(values) => {
+                values.iter().map(|value| T::read(value).map_err(expected)).collect()
+            }
+            one => T::read(one).map(|value| vec![value]).map_err(expected),
+        }
+    }
+    fn show(&self) -> Json {
+        self.iter().map(Value::show).collect()
+    }
+    fn schema() -> Json {
+        json!({ "type": "array", "items": T::schema() })
+    }
+}
+
+/// A number from 0 to 1, in hundredths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fraction(u8);
+
+impl Fraction {
+    pub(super) const fn hundredths(hundredths: u8) -> Self {
+        assert!(hundredths <= 100, "a default of 1 at the most");
+        Self(hundredths)
+    }
+
+    pub fn get(self) -> f32 {
+        f32::from(self.0) / 100.0
+    }
+}
+
+impl Value for Fraction {
+    fn read(json: &Json) -> Result<Self, String> {
+        match json.as_f64() {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+            Some(number) if (0.0..=1.0).contains(&number) => {
+                Ok(Self((number * 100.0).round() as u8))
+            }
+            _ => Err("a number from 0 to 1".to_owned()),
+        }
+    }
+    fn show(&self) -> Json {
+        json!(f64::from(self.0) / 100.0)
+    }
+    fn schema() -> Json {
+        json!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+}
+
+/// What the user counts as the private network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrivateHost {
+    /// A host by its name, in lower case.
+    Name(String),
+    /// Addresses that share their first bits; one address shares all.
+    Network { address: IpAddr, bits: u8 },
+}
+
+impl PrivateHost {
+    /// Whether this names the host `name`, an address in text among them.
+    pub fn is_named(&self, name: &str) -> bool {
+        matches!(self, Self::Name(own) if own.eq_ignore_ascii_case(name.trim_end_matches('.')))
+    }
+
+    /// Whether `address` lies in this network.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let Self::Network { address: own, bits } = self else { return false };
+        let unused = |width: u8| u32::from(width.saturating_sub(*bits));
+        match (own, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(unused(32)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(unused(128)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Value for PrivateHost {
+    fn read(json: &Json) -> Result<Self, String> {
+        let expected =
+            || "a host's name, an address or a network such as \"10.0.0.0/8\"".to_owned();
+        let text = json.as_str().map(str::trim).ok_or_else(expected)?;
+        let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
+        if let Ok(address) = address.parse::<IpAddr>() {
+            let width = if address.is_ipv4() { 32 } else { 128 };
+            let bits = bits.map_or(Ok(width), str::parse).map_err(|_| expected())?;
+            // The whole internet is no private network.
+            return if (1..=width).contains(&bits) {
+                Ok(Self::Network { address, bits })
+            } else {
+                Err(expected())
+            };
+        }
+        let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if bits.is_none() && !text.is_empty() && text.chars().all(letter) {
+            return Ok(Self::Name(text.trim_end_matches('.').to_ascii_lowercase()));
+        }
+        Err(expected())
+    }
+    fn show(&self) -> Json {
+        match self {
+            Self::Name(name) => json!(name),
+            Self::Network { address, bits } => json!(format!("{address}/{bits}")),
+        }
+    }
+    fn schema() -> Json {
+        json!({ "type": "string", "minLength": 1 })
     }
 }

@@ -65,7 +65,14 @@ pub(super) fn outline(item: Item<'_>) -> Option<String> {
 
 fn whole(item: Item<'_>) -> Option<&str> {
     let signature = item.signature();
-    (!signature.is_empty() && signature.len() < CUT_SIGNATURE).then_some(signature)
+    // A comment inside of it, once on one line, would hide what follows.
+    let hides = is_rust(item) && signature.contains(" //");
+    let is_whole = !signature.is_empty() && signature.len() < CUT_SIGNATURE && !hides;
+    // `macro_rules! name (` has its rules in parentheses.
+    is_whole.then(|| match item.kind() {
+        Kind::Macro => signature.trim_end_matches([' ', '(', '[', '{']),
+        _ => signature,
+    })
 }
 
 /// What makes a whole of a signature whose body is left out.

@@ -9,8 +9,9 @@
 //!
 //! Architectures: `qwen2` and `llama` with byte-level BPE vocabularies. Types of weights: F16,
 //! Q8_0, Q4_0, Q5_0, Q4_K and Q6_K have kernels of ours on x86-64 with AVX2; every other type that
-//! candle reads, and every other CPU, uses candle's, with candle's own threads. There is no way to
-//! a GPU: the decoder works on plain memory, and a model server serves those machines better.
+//! candle reads, and every other CPU, uses candle's, with candle's own threads. With the feature
+//! `cuda` or `metal` every matrix is candle's, on the first GPU, while the rest of the decoder stays in
+//! plain memory. That has been tried on no machine, and a model server serves those better.
 #![allow(clippy::doc_markdown, reason = "types of weights are written as everybody writes them")]
 
 mod cache;

@@ -1,14 +1,20 @@
 //! What all handlers share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
-use super::CurrentSettings;
+use super::{
+    CurrentSettings, EditorUser, WorkspaceTrust, consent::Consent, progress::Running, show::Screen,
+};
 use crate::{
-    config::{self, Layers},
+    check::{Checker, Limits},
+    config::{self, Layers, Toolchains},
     index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
@@ -22,8 +28,14 @@ pub struct Hearth {
     pub session: Arc<Session>,
     pub outbox: Outbox,
     pub settings: Arc<CurrentSettings>,
+    pub trust: WorkspaceTrust,
     /// Cancelled when the client is gone; cancelling it ends the server.
     pub(super) gone: CancellationToken,
+    /// Work that a user can cancel.
+    pub(super) running: Running,
+    pub(super) consent: Consent,
+    pub(super) screen: Screen,
+    pub(super) checker: Arc<Checker>,
     client: OnceLock<ClientCaps>,
     desk: OnceLock<Arc<Desk>>,
     pub(super) index: Arc<Index>,
@@ -51,11 +63,22 @@ impl Hearth {
         session: Arc<Session>,
         index: Arc<Index>,
         layers: Layers,
+        cache: &Path,
+        state: Option<PathBuf>,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
         Self {
             session,
+            running: Running::default(),
+            consent: Consent::default(),
+            screen: Screen::new(outbox.clone(), cache.join("shown")),
+            checker: Arc::new(Checker::new(
+                cache.join("check"),
+                Toolchains::of_environment(),
+                Limits::default(),
+            )),
+            trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
             outbox,
             gone,

@@ -2,8 +2,9 @@
 //!
 //! Every item has a range on one line, plain text, and starts with the text in its range: without a
 //! range VS Code replaces the word at the cursor where Neovim inserts, and with text right of the
-//! cursor Neovim draws over it. Whatever goes wrong, the answer is an empty list: `null` leaves an
-//! outdated ghost on Neovim's screen, an error pops up in VS Code.
+//! cursor Neovim draws over it. Lines end in a line feed alone, whatever the file has: VS Code turns it
+//! into the file's own, and Neovim keeps a carriage return as text. Whatever goes wrong, the answer is
+//! an empty list: `null` leaves an outdated ghost on Neovim's screen, an error pops up in VS Code.
 
 use std::ops::Range;
 
@@ -89,6 +90,7 @@ fn item(
         || selected.map(|selected| selected.range),
         |line_start| Some(convert::to_range(text, line_start + start..line_start + end, encoding)),
     );
+    let suggestion = suggestion.replace("\r\n", "\n");
     let mut insert = format!("{}{suggestion}", &line[start..cut]);
     if let Some(selected) = selected {
         if !insert.starts_with(&selected.text) {

@@ -5,19 +5,23 @@ use std::{path::PathBuf, sync::Arc};
 use tower_lsp::{
     LanguageServer,
     gen_lsp_types::{
-        ChangeNotifications, CompletionOptions, ExecuteCommandOptions, InitializeParams,
-        InitializeResult, InitializedParams, InlineCompletionProvider, Registration,
-        RegistrationParams, RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentSync,
-        TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFolders,
+        ChangeNotifications, CodeActionOptions, CodeActionProvider, CodeLensOptions,
+        CompletionOptions, ExecuteCommandOptions, InitializeParams, InitializeResult,
+        InitializedParams, InlineCompletionProvider, Registration, RegistrationParams,
+        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentSync,
+        TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions, WorkspaceFolders,
         WorkspaceFoldersServerCapabilities, WorkspaceOptions,
     },
     jsonrpc::Result,
 };
 
-use super::{Hearth, current_settings::SECTION, hearth::keep, progress, workspace};
+use super::{Hearth, code_action, current_settings::SECTION, hearth::keep, reading, workspace};
 use crate::{
     config::Layer,
-    lsp::{ClientCaps, convert, ext::ACCEPTED},
+    lsp::{
+        ClientCaps, convert,
+        ext::{ACCEPTED, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, TEST, TRUST},
+    },
     session::task::OwnedTask,
 };
 
@@ -38,7 +42,8 @@ impl LanguageServer for Hearth {
         }
         let roots = roots(&params);
         self.session.change_roots(|all| *all = roots);
-        if let Some(options) = params.initialization_options {
+        if let Some(mut options) = params.initialization_options {
+            self.trust.take_option(&mut options);
             self.settings.set(Layer::EditorStart, options);
         }
         self.open_desk();
@@ -60,7 +65,7 @@ impl LanguageServer for Hearth {
         workspace::watch_files(self);
         if client.work_done_progress {
             let index = Arc::clone(&self.index);
-            keep(&self.telling_progress, progress::tell(index, self.outbox.clone()));
+            keep(&self.telling_progress, reading::tell(index, self.outbox.clone()));
         }
         if client.register_configuration {
             let outbox = self.outbox.clone();
@@ -113,8 +118,18 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
             trigger_characters: Some(TRIGGERS.map(str::to_owned).to_vec()),
             ..CompletionOptions::default()
         }),
+        code_action_provider: Some(CodeActionProvider::CodeActionOptions(CodeActionOptions {
+            code_action_kinds: Some(code_action::kinds()),
+            // Helix blocks until a resolve is answered: there is nothing to resolve.
+            resolve_provider: Some(false),
+            ..CodeActionOptions::default()
+        })),
+        code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: vec![ACCEPTED.to_owned()],
+            commands: [ACCEPTED, PAUSE, RESUME, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL]
+                .map(str::to_owned)
+                .to_vec(),
+            work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
             ..ExecuteCommandOptions::default()
         }),
         workspace: Some(WorkspaceOptions {

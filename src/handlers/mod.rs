@@ -5,7 +5,11 @@
 //! that owns all it needs and is dropped when the client cancels. No handler knows a model or a
 //! socket, and none computes for long.
 
+mod apply_edit;
+pub mod code_action;
+pub mod code_lens;
 pub mod completion;
+mod consent;
 mod current_settings;
 pub mod documents;
 pub mod execute_command;
@@ -14,8 +18,13 @@ pub mod inline_completion;
 pub mod lifecycle;
 #[cfg(unix)]
 mod parent;
-mod progress;
+pub mod progress;
+mod reading;
+mod refactor;
+mod show;
 mod status;
+pub mod trust;
+mod user;
 pub mod workspace;
 
 use futures::future::BoxFuture;
@@ -23,6 +32,8 @@ use tower_lsp::jsonrpc;
 
 pub use current_settings::CurrentSettings;
 pub use hearth::Hearth;
+pub use trust::WorkspaceTrust;
+pub use user::EditorUser;
 
 /// The answer to a request, still to be worked out.
 pub type Reply<R> = BoxFuture<'static, jsonrpc::Result<R>>;

@@ -56,6 +56,7 @@ fn params(health: &Health, last: &Last, settings: &Settings) -> StatusParams {
             State::Warm => StatusState::Warm,
             State::Down => StatusState::Down,
         },
+        paused: !settings.completion_enabled,
         provider: serving.map(|serving| serving.provider.kind().to_string()),
         endpoint: serving.map(|serving| serving.provider.endpoint().to_owned()),
         model: serving.map(|serving| serving.model.name.clone()),

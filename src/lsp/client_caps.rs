@@ -2,8 +2,9 @@
 //!
 //! Features ask these flags, never the raw tree and never the client's name.
 
-use tower_lsp::gen_lsp_types::{ClientCapabilities, PositionEncodingKind};
+use tower_lsp::gen_lsp_types::{ClientCapabilities, CodeActionTag, PositionEncodingKind};
 
+use super::ext::ASKS_INSTRUCTION;
 use crate::session::Encoding;
 
 /// What the client can do.
@@ -22,6 +23,24 @@ pub struct ClientCaps {
     pub register_watched_files: bool,
     /// Shows progress that the server starts.
     pub work_done_progress: bool,
+    /// Takes code actions, not commands alone.
+    pub code_action_literals: bool,
+    /// Knows the tag for actions that a model is behind.
+    pub llm_tag: bool,
+    /// Takes edits that the server sends.
+    pub apply_edit: bool,
+    /// Takes edits that say which version of a document they are for.
+    pub document_changes: bool,
+    /// Shows annotated edits to the user and asks where they need it.
+    pub change_annotations: bool,
+    /// Knows that an edit is a refactoring where it is told.
+    pub edit_metadata: bool,
+    /// Shows code lenses.
+    pub code_lens: bool,
+    /// Opens a document that the server names.
+    pub show_document: bool,
+    /// Asks the user for an instruction where a command needs one (docs/protocol.md).
+    pub asks_instruction: bool,
 }
 
 impl ClientCaps {
@@ -29,6 +48,8 @@ impl ClientCaps {
         let workspace = client.workspace.as_ref();
         let text_document = client.text_document.as_ref();
         let window = client.window.as_ref();
+        let code_action = text_document.and_then(|all| all.code_action.as_ref());
+        let edit = workspace.and_then(|all| all.workspace_edit.as_ref());
         let offered = client.general.as_ref().and_then(|all| all.position_encodings.as_deref());
         Self {
             encoding: agree(offered.unwrap_or_default()),
@@ -41,6 +62,24 @@ impl ClientCaps {
                 .and_then(|all| all.did_change_watched_files.as_ref()?.dynamic_registration)
                 .unwrap_or(false),
             work_done_progress: window.and_then(|all| all.work_done_progress).unwrap_or(false),
+            code_action_literals: code_action
+                .is_some_and(|all| all.code_action_literal_support.is_some()),
+            llm_tag: code_action
+                .and_then(|all| all.tag_support.as_ref())
+                .is_some_and(|tags| tags.value_set.contains(&CodeActionTag::LLMGenerated)),
+            apply_edit: workspace.and_then(|all| all.apply_edit).unwrap_or(false),
+            document_changes: edit.and_then(|all| all.document_changes).unwrap_or(false),
+            change_annotations: edit.is_some_and(|all| all.change_annotation_support.is_some()),
+            edit_metadata: edit.and_then(|all| all.metadata_support).unwrap_or(false),
+            code_lens: text_document.is_some_and(|all| all.code_lens.is_some()),
+            show_document: window
+                .and_then(|all| all.show_document.as_ref())
+                .is_some_and(|all| all.support),
+            asks_instruction: client
+                .experimental
+                .as_ref()
+                .and_then(|all| serde_json::to_value(all).ok())
+                .is_some_and(|all| all[ASKS_INSTRUCTION] == true),
         }
     }
 }

@@ -1,11 +1,100 @@
 //! What Hearth adds to the protocol. A client that knows none of it loses nothing but the display.
 
 use serde::{Deserialize, Serialize};
-use tower_lsp::gen_lsp_types::{LspNotificationMethod, MessageDirection, Notification};
+use tower_lsp::gen_lsp_types::{LspNotificationMethod, MessageDirection, Notification, Range, Uri};
 
 /// The command that an item carries as its `command`: an editor runs it after the user has accepted
 /// the item. Its arguments are for Hearth alone.
 pub const ACCEPTED: &str = "hearth.accepted";
+
+/// The command that stops suggestions until [`RESUME`], or until the editor ends.
+pub const PAUSE: &str = "hearth.pause";
+
+/// The command that suggests again.
+pub const RESUME: &str = "hearth.resume";
+
+/// The command behind every code action that changes an item; takes [`RefactorArguments`].
+pub const REFACTOR: &str = "hearth.refactor";
+
+/// The command that writes tests; takes a [`PlaceArguments`].
+pub const TEST: &str = "hearth.test";
+
+/// The command that explains code; takes a [`PlaceArguments`].
+pub const EXPLAIN: &str = "hearth.explain";
+
+/// The command behind the action that stands where no model follows instructions.
+pub const INSTALL: &str = "hearth.install";
+
+/// A client whose experimental capabilities have this set to `true` asks its user for an instruction
+/// when it runs [`REFACTOR`] with the action `rewrite` and none.
+pub const ASKS_INSTRUCTION: &str = "hearthAsksInstruction";
+
+/// A place in a document, for commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceArguments {
+    /// The document, open in the editor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<Uri>,
+    /// Or its path, absolute or from a workspace folder: for those who type commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What is selected, or where the cursor stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// Or a line, counted from 1: for those who type commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+/// What to do with an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefactorArguments {
+    #[serde(flatten)]
+    pub place: PlaceArguments,
+    #[serde(default)]
+    pub action: ActionName,
+    /// What to do, in the user's words (`rewrite`); what is wrong (`fix`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<String>,
+    /// Whether the signature of a function may change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free_signature: bool,
+}
+
+/// What can be done with an item.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ActionName {
+    #[default]
+    Rewrite,
+    Simplify,
+    Extract,
+    HandleErrors,
+    Document,
+    Fix,
+}
+
+/// The command that asks the user whether the open folders are trusted.
+pub const TRUST: &str = "hearth.trust";
+
+/// `hearth/didChangeTrust`, client to server: whether the editor's user trusts the workspace.
+#[derive(Debug)]
+pub enum DidChangeTrust {}
+
+impl Notification for DidChangeTrust {
+    type Params = DidChangeTrustParams;
+    const METHOD: LspNotificationMethod<'static> =
+        LspNotificationMethod::Custom("hearth/didChangeTrust");
+    const MESSAGE_DIRECTION: MessageDirection = MessageDirection::ClientToServer;
+}
+
+/// The parameters of `hearth/didChangeTrust`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DidChangeTrustParams {
+    pub trusted: bool,
+}
 
 /// `hearth/status`, server to client: how the model is, whenever that changes.
 #[derive(Debug)]
@@ -22,6 +111,9 @@ impl Notification for Status {
 #[serde(rename_all = "camelCase")]
 pub struct StatusParams {
     pub state: StatusState,
+    /// Whether nothing is suggested because the user said so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// The wire format that the model is asked in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,

@@ -18,7 +18,7 @@ use tower_lsp::{
 
 use crate::session::task::OwnedTask;
 
-/// A client that has not answered after this long will not: none of our requests waits for the user.
+/// A client that has not answered after this long will not, where it need not wait for its user.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Sends to the client. A clone is another handle to the same queue.
@@ -76,6 +76,15 @@ impl Outbox {
     ) -> Result<R::Result, AskError> {
         let answer = self.0.client.send_request::<R>(params);
         Ok(tokio::time::timeout(ANSWER_WITHIN, answer).await.map_err(|_| AskError::Silent)??)
+    }
+
+    /// Asks what only the user can answer, for as long as the user takes. Dropping the future gives
+    /// the question up.
+    pub async fn ask_user<R: gen_lsp_types::Request>(
+        &self,
+        params: R::Params,
+    ) -> Result<R::Result, AskError> {
+        Ok(self.0.client.send_request::<R>(params).await?)
     }
 
     /// Starts to send: the client has said `initialized`.

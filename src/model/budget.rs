@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 use super::{Segment, TokenCounter, Usage, count::Basis};
 
 /// The begin-of-text token that servers put in front.
@@ -79,7 +81,7 @@ impl Budget {
         if tokens + self.output + BEGIN > self.window {
             return Err(Overflow { tokens, left: self.left() });
         }
-        Ok(Prompt { segments, form, tokens, basis, output: self.output })
+        Ok(Prompt { segments, form, tokens, basis, output: self.output, schema: None })
     }
 }
 
@@ -108,9 +110,23 @@ pub struct Prompt {
     tokens: usize,
     basis: Basis,
     output: usize,
+    schema: Option<Arc<Json>>,
 }
 
 impl Prompt {
+    /// The answer has to be JSON that follows this JSON Schema; servers that can are made to hold the
+    /// model to it.
+    #[must_use]
+    pub fn answered_in(mut self, schema: Arc<Json>) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// JSON Schema of the answer, where it has one.
+    pub fn schema(&self) -> Option<&Json> {
+        self.schema.as_deref()
+    }
+
     /// The prompt's pieces; of a chat, those of the user's message.
     pub fn segments(&self) -> &[Segment] {
         &self.segments

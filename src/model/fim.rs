@@ -261,8 +261,12 @@ pub fn choose(facts: &ModelFacts) -> Mode {
     if let (Some(tokens), false) = (starcoder, name.follows_instructions()) {
         return Mode::Fim(tokens);
     }
-    let talks = name.follows_instructions() || speaks(template);
-    if talks && !name.is_base() { Mode::Hole } else { Mode::Prefix }
+    if name.talks(template) { Mode::Hole } else { Mode::Prefix }
+}
+
+/// Whether a model follows instructions, whatever else it can.
+pub fn follows(facts: &ModelFacts) -> bool {
+    Name::of(facts).talks(facts.template.as_deref().unwrap_or_default())
 }
 
 fn by_architecture(facts: &ModelFacts) -> impl Iterator<Item = &'static FimTokens> {
@@ -319,6 +323,10 @@ impl Name {
 
     fn follows_instructions(&self) -> bool {
         self.has(&["instruct", "it", "chat", "assistant"])
+    }
+
+    fn talks(&self, template: &str) -> bool {
+        (self.follows_instructions() || speaks(template)) && !self.is_base()
     }
 
     fn is_base(&self) -> bool {

@@ -1,28 +1,26 @@
-//! HTTP to model servers on this machine, and nowhere else.
+//! HTTP to model servers on this machine and on the private network, and nowhere else.
 //!
-//! One pooled client for all providers. It uses no proxy, follows no redirect and connects to
-//! loopback addresses alone: names are resolved here, and a name that leads elsewhere is refused
-//! like an address that does. Nothing that a server sends is read without a limit.
+//! A pooled client for each. Both use no proxy and follow no redirect; the one connects to loopback
+//! addresses alone, the other also to hosts that the user counts as private. Names are resolved here,
+//! and a name that leads elsewhere is refused like an address that does. Nothing that a server sends
+//! is read without a limit. Clouds have a client of their own, behind the border: `cloud`.
 
-use std::{
-    error::Error,
-    fmt::Display,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, fmt::Display, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
     Method, Response,
-    dns::{Addrs, Name, Resolve, Resolving},
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
     redirect::Policy,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use url::{Host, Url};
+use url::Url;
 
-use super::{ModelError, refusal};
+use super::{
+    ModelError, refusal,
+    tier::{OutOfReach, Within},
+};
+use crate::config::PrivateHost;
 
 /// Loopback connects at once or not at all; only a full accept queue takes longer.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -62,29 +60,40 @@ impl Default for Patience {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    within: Within,
 }
 
 impl Client {
+    /// Connects to this machine alone.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(LoopbackOnly))
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(KEEP_IDLE)
-            // Certificates of the world are of no use on loopback and cost megabytes.
-            .tls_certs_only([])
-            .build()?;
-        Ok(Self { http })
+        // Certificates of the world are of no use on loopback and cost megabytes.
+        let http = base(&Within::ThisMachine).tls_certs_only([]).build()?;
+        Ok(Self { http, within: Within::ThisMachine })
     }
+
+    /// Connects to this machine and to `hosts`.
+    pub fn private(hosts: &[PrivateHost]) -> Result<Self, reqwest::Error> {
+        let within = Within::PrivateNetwork(hosts.into());
+        Ok(Self { http: base(&within).build()?, within })
+    }
+}
+
+fn base(within: &Within) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .dns_resolver(Arc::new(within.clone()))
+        .http1_only()
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(KEEP_IDLE)
 }
 
 /// One model server.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     http: reqwest::Client,
+    within: Within,
     url: Url,
     shown: Arc<str>,
     /// Marked sensitive, so that it never shows in a log.
@@ -93,8 +102,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The server at `url`, whose path all requests start with. Every request to an address off
-    /// this machine fails with [`ModelError::NotLocal`].
+    /// The server at `url`, whose path all requests start with. Every request to an address that is
+    /// farther than `client` reaches fails with [`ModelError::NotLocal`].
     pub fn new(client: &Client, url: &Url) -> Self {
         let mut url = url.clone();
         // Both fail for URLs that cannot be a base, and those cannot be requested either.
@@ -103,7 +112,14 @@ impl Endpoint {
         url.set_query(None);
         url.set_fragment(None);
         let shown = url.as_str().trim_end_matches('/').into();
-        Self { http: client.http.clone(), url, shown, key: None, patience: Patience::default() }
+        Self {
+            http: client.http.clone(),
+            within: client.within.clone(),
+            url,
+            shown,
+            key: None,
+            patience: Patience::default(),
+        }
     }
 
     /// With a key that each request carries. A key that is no header value is left out.
@@ -212,7 +228,7 @@ impl Endpoint {
         body: Option<Vec<u8>>,
         model: &str,
     ) -> Result<Response, ModelError> {
-        if !leads_here(&self.url) {
+        if !self.within.covers(&self.url) {
             return Err(self.not_local());
         }
         let mut url = self.url.clone();
@@ -269,7 +285,7 @@ impl Endpoint {
     fn unreachable(&self, error: &reqwest::Error) -> ModelError {
         let mut source: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(cause) = source {
-            if cause.is::<NotLoopback>() {
+            if cause.is::<OutOfReach>() {
                 return self.not_local();
             }
             source = cause.source();
@@ -331,48 +347,10 @@ impl Body {
 }
 
 /// The innermost reason: the outer ones say no more than that a request failed.
-fn root(error: &reqwest::Error) -> String {
+pub(super) fn root(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
     cause.to_string()
-}
-
-/// Whether a URL may lead to this machine: names are checked when they are resolved.
-fn leads_here(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::from(address).to_canonical().is_loopback(),
-        Some(Host::Domain(_)) => true,
-        None => false,
-    }
-}
-
-/// Resolves names to loopback addresses.
-#[derive(Debug)]
-struct LoopbackOnly;
-
-#[derive(Debug, thiserror::Error)]
-#[error("the name leads to no loopback address")]
-struct NotLoopback;
-
-impl Resolve for LoopbackOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        let name = name.as_str().to_owned();
-        Box::pin(async move {
-            // RFC 6761 §6.3. Asking the system costs a thread and a file for each connection.
-            if name.eq_ignore_ascii_case("localhost") {
-                let both = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-                return Ok(Box::new(both.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs);
-            }
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            let local: Vec<SocketAddr> =
-                found.filter(|address| address.ip().to_canonical().is_loopback()).collect();
-            if local.is_empty() {
-                return Err(Box::from(NotLoopback));
-            }
-            Ok(Box::new(local.into_iter()) as Addrs)
-        })
-    }
 }

@@ -100,6 +100,7 @@ impl LlamaServer {
             return_progress: true,
             id_slot: job.slot,
             response_fields: LAST,
+            json_schema: job.prompt.schema(),
         };
         let body = self.endpoint.stream("/completion", &request, &job.model).await?;
         let filter = Filter::new(&job.stop, job.prompt.segments(), false);
@@ -236,6 +237,9 @@ struct Completion<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id_slot: Option<usize>,
     response_fields: &'static [&'static str],
+    /// Becomes a grammar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json_schema: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]

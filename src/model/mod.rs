@@ -1,11 +1,12 @@
 //! How a model is asked: templates, token counts, wire formats, a file a provider.
 //!
-//! Everything here speaks to model servers on this machine, or to the engine in this process. It never
-//! sees an LSP type, a task or a setting's name, and never decides *which* model answers: that is
-//! `route`.
+//! Everything here speaks to model servers on this machine and on the private network, or to the
+//! engine in this process, but for [`cloud`], which takes a permit. It never sees an LSP type or a
+//! task, and never decides *which* model answers: that is `route`.
 
 pub mod budget;
 pub mod built_in;
+pub mod cloud;
 pub mod control;
 mod count;
 mod embedding;
@@ -21,6 +22,7 @@ mod render;
 mod segment;
 mod sse;
 mod stream;
+mod tier;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -35,6 +37,7 @@ pub use llama_server::LlamaServer;
 pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use segment::Segment;
+pub use tier::Tier;
 
 /// The ways in which Hearth asks a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -253,12 +256,34 @@ pub enum ModelError {
         "the model '{model}' at {endpoint} runs elsewhere; Hearth sends code to this machine only"
     )]
     Relayed { endpoint: String, model: String },
-    #[error("{endpoint} is not on this machine; Hearth sends code to loopback addresses only")]
+    #[error(
+        "{endpoint} is not on this machine; Hearth sends code to loopback addresses, to \
+         router.private_hosts and, behind the border, to router.cloud only"
+    )]
     NotLocal { endpoint: String },
     #[error("the built-in model {model} cannot be used: {detail}")]
     BuiltIn { model: String, detail: String },
     #[error("this Hearth was built without a model; `hearth model use PATH` takes a GGUF file")]
     NoneBuiltIn,
+}
+
+impl ModelError {
+    /// Whether the server is at fault or out of reach, so that another one may do better.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::NoModel { .. }
+            | Self::Loading { .. }
+            | Self::Busy { .. }
+            | Self::Malformed { .. }
+            | Self::BrokenStream { .. }
+            | Self::Silent { .. }
+            | Self::BuiltIn { .. }
+            | Self::NoneBuiltIn => true,
+            Self::Refused { status, .. } => *status >= 500 || matches!(status, 401 | 403 | 404),
+            Self::TooLong { .. } | Self::Relayed { .. } | Self::NotLocal { .. } => false,
+        }
+    }
 }
 
 fn of(tokens: Option<usize>) -> String {

@@ -143,6 +143,7 @@ impl Ollama {
             truncate: false,
             keep_alive: &job.keep_alive,
             options,
+            format: job.prompt.schema(),
         };
         let body = self.endpoint.stream(path, &request, &job.model).await?;
         let filter = Filter::new(&job.stop, job.prompt.segments(), text.broken);
@@ -190,6 +191,7 @@ impl Provider for Ollama {
                 stream: false,
                 truncate: false,
                 keep_alive: &keep_alive,
+                format: None,
                 options: Options { num_ctx, num_predict: None, temperature: None, stop: &[] },
             };
             let loaded = self.endpoint.post("/api/generate", &request, &model, "JSON");
@@ -207,9 +209,10 @@ impl Provider for Ollama {
     }
 }
 
-/// Models of ollama.com, by Ollama's own rule for their names.
+/// Models of ollama.com by their names, which end in `:cloud` or `-cloud`. Any other end of that
+/// kind is taken for one too: to refuse a local model is the smaller mistake.
 pub(super) fn named_relayed(name: &str) -> bool {
-    name.ends_with(":cloud") || name.ends_with("-cloud")
+    name.to_ascii_lowercase().ends_with("cloud")
 }
 
 /// `1.5B`, `494.03M`: weights.
@@ -240,6 +243,9 @@ struct Request<'a> {
     truncate: bool,
     keep_alive: &'a str,
     options: Options<'a>,
+    /// JSON Schema of the answer, which becomes a grammar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]

@@ -178,6 +178,8 @@ pub(super) struct Chat<'a> {
     stop: &'a [String],
     stream: bool,
     stream_options: StreamOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
     #[serde(flatten)]
     own: Option<LlamaServers>,
 }
@@ -195,6 +197,9 @@ impl<'a> Chat<'a> {
             stop: &job.stop,
             stream: true,
             stream_options: StreamOptions::default(),
+            response_format: job.prompt.schema().map(|schema| ResponseFormat::JsonSchema {
+                json_schema: NamedSchema { name: "answer", schema },
+            }),
             own: None,
         }
     }
@@ -209,6 +214,18 @@ impl<'a> Chat<'a> {
         });
         self
     }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ResponseFormat<'a> {
+    JsonSchema { json_schema: NamedSchema<'a> },
+}
+
+#[derive(Serialize)]
+struct NamedSchema<'a> {
+    name: &'static str,
+    schema: &'a serde_json::Value,
 }
 
 #[derive(Serialize)]

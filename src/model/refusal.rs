@@ -80,6 +80,11 @@ pub(super) fn in_stream(endpoint: &str, model: &str, body: &[u8]) -> ModelError 
     })
 }
 
+/// The reason that a body gives, shortened.
+pub(super) fn reason(body: &[u8]) -> String {
+    detail(&Details::read(body).message)
+}
+
 fn meant(endpoint: &str, model: &str, status: u16, details: &Details) -> Option<ModelError> {
     let endpoint = endpoint.to_owned();
     let said = details.message.to_lowercase();

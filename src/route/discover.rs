@@ -8,7 +8,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures::future::{join, join_all};
 use url::{Host, Url};
 
-use crate::model::{Kind, ModelError, ModelFacts, Provider, Sighting};
+use super::roles::{Role, Roles, Wanted};
+use crate::{
+    config::PrivateHost,
+    model::{Kind, ModelError, ModelFacts, Provider, Sighting, Tier},
+};
 
 /// Where model servers listen unless told otherwise: Ollama, LM Studio, llama-server (its default,
 /// its default of earlier years, and the one in llama.vim's manual), vLLM.
@@ -24,8 +28,11 @@ pub struct Search {
     pub places: Vec<Url>,
     /// Wire formats to try, in this order: the telling ones first.
     pub kinds: Vec<Kind>,
-    /// The model's name where the user configured one.
-    pub model: Option<String>,
+    /// What the user configured by name.
+    pub wanted: Wanted,
+    /// The farthest tier that is looked at, and what counts as the private network.
+    pub farthest: Tier,
+    pub private_hosts: Vec<PrivateHost>,
     /// How long one server may take to say what it is.
     pub timeout: Duration,
     /// How often a server that answered before and is now silent is asked again.
@@ -33,6 +40,8 @@ pub struct Search {
     pub connect: Connect,
     /// Whether a model can fill in the middle.
     pub fills: fn(&ModelFacts) -> bool,
+    /// Whether a model follows instructions.
+    pub follows: fn(&ModelFacts) -> bool,
     /// The model in this process, where it may answer. A server's comes first if it is capable:
     /// fills in the middle, and is not known to be smaller.
     pub built_in: Option<Arc<dyn Provider>>,
@@ -79,8 +88,10 @@ impl Serving {
 /// What a search came to.
 #[derive(Debug, Clone)]
 pub struct Discovery {
-    /// The model to take, or why there is none, as a sentence.
+    /// The model that completes, or why there is none, as a sentence.
     pub choice: Result<Serving, String>,
+    /// Those for everything else.
+    pub roles: Roles,
     pub seen: Vec<Seen>,
     /// What the model in this process is, or why it cannot answer; `None` where it may not.
     pub built_in: Option<Result<Sighting, ModelError>>,
@@ -88,16 +99,23 @@ pub struct Discovery {
 
 impl Search {
     /// Every usual port of this machine, every wire format, any model.
-    pub fn usual(connect: Connect, fills: fn(&ModelFacts) -> bool) -> Self {
+    pub fn usual(
+        connect: Connect,
+        fills: fn(&ModelFacts) -> bool,
+        follows: fn(&ModelFacts) -> bool,
+    ) -> Self {
         let place = |port| Url::parse(&format!("http://127.0.0.1:{port}")).ok();
         Self {
             places: USUAL_PORTS.into_iter().filter_map(place).collect(),
             kinds: vec![Kind::Ollama, Kind::LlamaServer, Kind::OpenAi],
-            model: None,
+            wanted: Wanted::default(),
+            farthest: Tier::ThisMachine,
+            private_hosts: Vec::new(),
             timeout: Duration::from_secs(2),
             retries: 2,
             connect,
             fills,
+            follows,
             built_in: None,
         }
     }
@@ -125,11 +143,14 @@ impl Search {
             }
         };
         let (seen, built_in) = join(join_all(looks), own).await;
-        Discovery { choice: self.choose(&seen, built_in.as_ref()), seen, built_in }
+        let choose = |role| self.choose(role, &seen, built_in.as_ref());
+        let roles =
+            Roles { default: choose(Role::Default), high_precision: choose(Role::HighPrecision) };
+        Discovery { choice: choose(Role::Completion), roles, seen, built_in }
     }
 
     async fn look(&self, place: &Url, known: Option<Arc<dyn Provider>>) -> Seen {
-        if !is_loopback(place) {
+        if !self.may_reach(place).await {
             let outcome = Err(ModelError::NotLocal { endpoint: place.to_string() });
             return Seen { place: place.clone(), provider: None, outcome };
         }
@@ -144,6 +165,13 @@ impl Search {
         let outcome = Err(ModelError::Unreachable { endpoint: place.to_string(), detail });
         // Still known: when it answers again, it is most likely the same server.
         Seen { place: place.clone(), provider: known, outcome }
+    }
+
+    /// Whether a place is as near as is looked. A name that cannot be resolved (in time) is a place
+    /// where nobody answers, and says so when it is asked.
+    async fn may_reach(&self, place: &Url) -> bool {
+        let tier = tokio::time::timeout(self.timeout, Tier::of(place, &self.private_hosts)).await;
+        tier.ok().flatten().is_none_or(|tier| tier <= self.farthest)
     }
 
     /// Tries one wire format after the other; the first whose questions the server answers is it.
@@ -177,175 +205,6 @@ impl Search {
         }));
         Seen { place: place.clone(), provider: None, outcome }
     }
-
-    /// The best model of all that were seen, or why none will do.
-    fn choose(
-        &self,
-        seen: &[Seen],
-        own: Option<&Result<Sighting, ModelError>>,
-    ) -> Result<Serving, String> {
-        let servers = seen
-            .iter()
-            .filter_map(|seen| Some((seen.provider.as_ref()?, seen.outcome.as_ref().ok()?)));
-        let own = self.built_in.as_ref().zip(own);
-        let box_model = own.and_then(|(_, look)| look.as_ref().ok()?.models.first());
-        let offers = servers
-            .chain(own.and_then(|(provider, look)| Some((provider, look.as_ref().ok()?))))
-            .flat_map(|(provider, sighting)| {
-                sighting.models.iter().map(move |model| (provider, sighting, model))
-            });
-        let best = offers
-            .filter(|(_, _, model)| !model.relayed && self.wants(model))
-            // Of equals the first is taken: the order of places is one of preference.
-            .min_by_key(|(_, _, model)| self.rank(model, box_model));
-        let Some((provider, sighting, model)) = best else {
-            let why_none = || self.why_none(seen);
-            return Err(match own.and_then(|(_, look)| look.as_ref().err()) {
-                Some(error) if seen.is_empty() => error.to_string(),
-                Some(error) => format!("{}; {error}", why_none()),
-                None => why_none(),
-            });
-        };
-        Ok(Serving {
-            provider: Arc::clone(provider),
-            model: model.clone(),
-            slots: sighting.slots,
-            why: match provider.kind() {
-                Kind::BuiltIn => self.why_built_in(seen, model),
-                _ => self.why(provider.as_ref(), model),
-            },
-        })
-    }
-
-    fn wants(&self, model: &ModelFacts) -> bool {
-        let Some(wanted) = &self.model else { return true };
-        // Ollama's name without a tag means its tag `latest`.
-        model.name == *wanted || model.name.strip_suffix(":latest") == Some(wanted)
-    }
-
-    /// Smaller is better.
-    fn rank(&self, model: &ModelFacts, built_in: Option<&ModelFacts>) -> (u8, u64) {
-        let loaded = model.loaded == Some(true);
-        let class = match (self.capable(model, built_in), loaded) {
-            _ if model.card.is_some() => {
-                if (self.fills)(model) {
-                    2
-                } else {
-                    5
-                }
-            }
-            (true, true) => 0,
-            (true, false) => 1,
-            (false, true) => 3,
-            (false, false) => 4,
-        };
-        (class, model.parameters.map_or(u64::MAX, distance))
-    }
-
-    /// Whether a server's model is worth more than the one in this process.
-    fn capable(&self, model: &ModelFacts, built_in: Option<&ModelFacts>) -> bool {
-        let own = built_in.and_then(|built_in| built_in.parameters);
-        let smaller = model.parameters.zip(own).is_some_and(|(theirs, own)| theirs < own);
-        (self.fills)(model) && !smaller
-    }
-
-    fn why_built_in(&self, seen: &[Seen], model: &ModelFacts) -> String {
-        let servers: Vec<_> = seen
-            .iter()
-            .filter_map(|seen| Some((&seen.place, seen.outcome.as_ref().ok()?)))
-            .map(|(place, sighting)| format!("{} at {place}", name(sighting.kind)))
-            .collect();
-        let reason = match &*servers {
-            _ if seen.is_empty() => "as configured".to_owned(),
-            [] => "as no model server answers on this machine".to_owned(),
-            servers => format!("as {} has no more capable model for code", servers.join(", ")),
-        };
-        let fills = if (self.fills)(model) {
-            "it fills in the middle"
-        } else {
-            "it continues text, as it was not trained to fill in the middle"
-        };
-        format!("{} in this process (built-in), {reason}: {fills}", model.name)
-    }
-
-    fn why(&self, provider: &dyn Provider, model: &ModelFacts) -> String {
-        let loaded = match model.loaded {
-            Some(true) => "is loaded",
-            Some(false) => "can be loaded",
-            None => "is offered",
-        };
-        let fills = if (self.fills)(model) {
-            "fills in the middle"
-        } else {
-            "continues text, as no model that fills in the middle was found"
-        };
-        let chosen = if self.model.is_some() { ", as configured" } else { "" };
-        format!(
-            "{} at {} ({}){chosen}: it {loaded} and {fills}",
-            model.name,
-            provider.endpoint(),
-            name(provider.kind())
-        )
-    }
-
-    fn why_none(&self, seen: &[Seen]) -> String {
-        // The most telling thing first: a server that is coming up, then one without a fit model,
-        // then one that could not be understood, then silence.
-        let errors = || seen.iter().filter_map(|seen| seen.outcome.as_ref().err());
-        if let Some(loading) = errors().find(|error| matches!(error, ModelError::Loading { .. })) {
-            return loading.to_string();
-        }
-        let found: Vec<_> = seen
-            .iter()
-            .filter_map(|seen| Some((&seen.place, seen.outcome.as_ref().ok()?)))
-            .collect();
-        let models = || found.iter().flat_map(|(_, sighting)| &sighting.models);
-        let names = |relayed: bool| {
-            let names = models().filter(|model| model.relayed == relayed);
-            names.map(|model| model.name.as_str()).collect::<Vec<_>>().join(", ")
-        };
-        if let Some(wanted) = &self.model
-            && !found.is_empty()
-        {
-            if models().any(|model| model.relayed && self.wants(model)) {
-                return format!(
-                    "the model '{wanted}' is only relayed to another machine; Hearth asks models on this machine alone"
-                );
-            }
-            let others = match names(false) {
-                names if names.is_empty() => "there is no other".to_owned(),
-                names => format!("there are: {names}"),
-            };
-            return format!("no server on this machine has the model '{wanted}'; {others}");
-        }
-        if let Some((place, sighting)) = found.first() {
-            let server = name(sighting.kind);
-            return match names(true) {
-                names if names.is_empty() => {
-                    format!(
-                        "{server} at {place} has no model that writes text; download a code model into it"
-                    )
-                }
-                names => format!(
-                    "{server} at {place} only relays its models ({names}) to another machine; download a code model into it"
-                ),
-            };
-        }
-        if let [only] = seen
-            && let Err(error) = &only.outcome
-        {
-            return error.to_string();
-        }
-        let ports: Vec<_> = seen
-            .iter()
-            .filter_map(|seen| seen.place.port_or_known_default())
-            .map(|port| port.to_string())
-            .collect();
-        format!(
-            "no model server answers on this machine (ports {}); start Ollama or llama-server, or set router.local_endpoint",
-            ports.join(", ")
-        )
-    }
 }
 
 impl fmt::Debug for Search {
@@ -353,21 +212,13 @@ impl fmt::Debug for Search {
         f.debug_struct("Search")
             .field("places", &self.places)
             .field("kinds", &self.kinds)
-            .field("model", &self.model)
+            .field("wanted", &self.wanted)
             .finish_non_exhaustive()
     }
 }
 
-/// How far a model's size is from three billion parameters, on a logarithmic scale: about what
-/// answers while one types and is still of use. A thousandth of a doubling is one.
-fn distance(parameters: u64) -> u64 {
-    let doublings = (parameters.max(1) as f64 / 3e9).log2().abs();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 64,000")]
-    let thousandths = (doublings * 1000.0) as u64;
-    thousandths
-}
-
-fn is_loopback(place: &Url) -> bool {
+/// Whether a URL leads to this machine by what it says, whatever names resolve to.
+pub(super) fn is_loopback(place: &Url) -> bool {
     match place.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -377,7 +228,7 @@ fn is_loopback(place: &Url) -> bool {
 }
 
 /// A kind of server, for people.
-fn name(kind: Kind) -> &'static str {
+pub(super) fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Ollama => "Ollama",
         Kind::LlamaServer => "llama-server",

@@ -18,7 +18,10 @@ use crate::{
     session::task::OwnedTask,
 };
 
-use super::discover::{Discovery, Search, Seen, Serving};
+use super::{
+    discover::{Discovery, Search, Seen, Serving},
+    roles::{Role, Roles},
+};
 
 /// When to look.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +75,28 @@ pub struct Health {
     pub since: Instant,
     /// How long the chosen model took to load, once it was loaded by us.
     pub loaded_in: Option<Duration>,
+    /// The model that completes.
     pub choice: Option<Serving>,
+    /// The models for everything else. They are loaded when they are first asked.
+    pub roles: Roles,
     /// Which model and why, or why there is none, as a sentence.
     pub message: String,
     pub seen: Vec<Seen>,
 }
+
+impl Health {
+    /// The model that serves `role`, or why there is none, as a sentence.
+    pub fn serving(&self, role: Role) -> Result<&Serving, &str> {
+        match role {
+            Role::Completion => self.choice.as_ref().ok_or(&self.message),
+            Role::Default => self.roles.default.as_ref().map_err(String::as_str),
+            Role::HighPrecision => self.roles.high_precision.as_ref().map_err(String::as_str),
+        }
+    }
+}
+
+/// What is said before the first look is over.
+const LOOKING: &str = "looking for a model server";
 
 /// The running loop. Dropping it ends the loop and what it was loading.
 #[derive(Debug)]
@@ -94,7 +114,8 @@ impl Probe {
             since: Instant::now(),
             loaded_in: None,
             choice: None,
-            message: "looking for a model server".to_owned(),
+            roles: Roles::unknown(LOOKING),
+            message: LOOKING.to_owned(),
             seen: Vec::new(),
         }));
         let nudge = Arc::new(Notify::new());
@@ -225,7 +246,8 @@ impl Probing {
             old.provider.release();
         }
         let seen = found.seen;
-        let mut health = Health { seen, loaded_in: None, choice: None, ..before.clone() };
+        let mut health =
+            Health { seen, roles: found.roles, loaded_in: None, choice: None, ..before.clone() };
         let state = match found.choice {
             Ok(serving) => {
                 health.message.clone_from(&serving.why);

@@ -1,16 +1,25 @@
-//! The probe loop under the user's settings: started anew when they change, watched as one value.
+//! Everybody who can be asked, under the user's settings as they are now: the probe loop of this
+//! machine, the private network, the clouds. Each is started anew when its settings change.
 
 use std::{sync::Arc, time::Duration};
 
+use dashmap::DashMap;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    discover::Search,
+    breaker::Breaker,
+    clouds::{CloudLine, Clouds},
+    cluster::Cluster,
+    discover::{Search, Serving, is_loopback},
     health::{Health, Load, Pace, Probe},
+    need::{Need, Private},
+    policy::{self, ByRole, CloudOffer, Decision, Limits, Nobody, Offer, Offers, Standing},
+    roles::{Role, Wanted, bits},
 };
 use crate::{
     config::{ProviderSetting, Settings},
-    model::{self, BuiltIn, Client, Endpoint, Kind, Provider, fim},
+    egress::Destination,
+    model::{self, BuiltIn, Client, Endpoint, Kind, Provider, Tier, fim},
     session::task::OwnedTask,
 };
 
@@ -18,18 +27,55 @@ use crate::{
 #[derive(Debug)]
 pub struct Router {
     health: watch::Receiver<Arc<Health>>,
+    farther: watch::Receiver<Arc<Farther>>,
+    /// Of this machine's servers, by endpoint.
+    breakers: DashMap<String, Arc<Breaker>>,
     nudge: Arc<Notify>,
+    settings: watch::Receiver<Arc<Settings>>,
     _task: OwnedTask,
+}
+
+/// Who can be asked beyond this machine.
+#[derive(Debug)]
+struct Farther {
+    cluster: Arc<Cluster>,
+    clouds: Arc<Clouds>,
+}
+
+impl Farther {
+    /// Where every task is private, there is nobody: nothing that could connect is made.
+    fn new(client: &Client, settings: &Settings) -> Self {
+        let interval = Duration::from_secs(settings.health_interval_seconds.get());
+        if settings.local_only {
+            let nowhere = Search { places: Vec::new(), ..search(client, settings) };
+            return Self {
+                cluster: Arc::new(Cluster::start(nowhere, interval)),
+                clouds: Arc::default(),
+            };
+        }
+        let (clouds, complaints) = Clouds::new(&settings.clouds, interval);
+        for complaint in complaints {
+            tracing::warn!("{complaint}");
+        }
+        let private = Client::private(&settings.private_hosts).unwrap_or_else(|error| {
+            tracing::error!("the private network cannot be reached: {error}");
+            client.clone()
+        });
+        let cluster = network_search(&private, settings);
+        Self { cluster: Arc::new(Cluster::start(cluster, interval)), clouds: Arc::new(clouds) }
+    }
 }
 
 impl Router {
     /// Starts to look, and to load what is chosen. Must be called inside a tokio runtime.
-    pub fn start(client: Client, mut settings: watch::Receiver<Arc<Settings>>) -> Self {
+    pub fn start(client: Client, settings: watch::Receiver<Arc<Settings>>) -> Self {
         let nudge = Arc::new(Notify::new());
         let nudged = Arc::clone(&nudge);
-        let mut now = settings.borrow_and_update().clone();
+        let mut tree = settings.clone();
+        let mut now = tree.borrow_and_update().clone();
         let mut probe = probe(&client, &now);
         let (publish, health) = watch::channel(probe.health());
+        let (publish_farther, farther) = watch::channel(Arc::new(Farther::new(&client, &now)));
         let task = OwnedTask::spawn(async move {
             let mut watched = probe.watch();
             let mut live = true;
@@ -40,20 +86,64 @@ impl Router {
                             publish.send_replace(watched.borrow_and_update().clone());
                         }
                     }
-                    changed = settings.changed(), if live => {
+                    changed = tree.changed(), if live => {
                         live = changed.is_ok();
-                        let new = settings.borrow_and_update().clone();
-                        if concerns(&new) != concerns(&now) {
-                            now = new;
+                        let new = tree.borrow_and_update().clone();
+                        let old = std::mem::replace(&mut now, new);
+                        if concerns(&now) != concerns(&old) {
                             probe = self::probe(&client, &now);
                             watched = probe.watch();
+                        }
+                        if concerns_farther(&now) != concerns_farther(&old) {
+                            publish_farther.send_replace(Arc::new(Farther::new(&client, &now)));
                         }
                     }
                     () = nudged.notified() => probe.nudge(),
                 }
             }
         });
-        Self { health, nudge, _task: task }
+        Self { health, farther, breakers: DashMap::new(), nudge, settings, _task: task }
+    }
+
+    /// Chooses who is asked. `standing` tells what the user said of sending to a cloud; nobody is
+    /// asked about it here.
+    pub fn decide(
+        &self,
+        need: &Need,
+        standing: impl Fn(&Destination) -> Standing,
+    ) -> Result<Decision, Nobody> {
+        let settings = self.settings.borrow().clone();
+        let machine = |role| self.machine(role);
+        let offers = offers(&settings, machine, &self.cluster(), &self.clouds(), standing);
+        decide(&settings, need, &offers)
+    }
+
+    /// This machine's model for `role`, if it is well, else a sentence.
+    pub(super) fn machine(&self, role: Role) -> Result<Serving, String> {
+        let health = self.health();
+        let serving = health.serving(role).map_err(str::to_owned)?;
+        let endpoint = serving.provider.endpoint();
+        if self.breaker(endpoint).is_well() {
+            Ok(serving.clone())
+        } else {
+            Err(format!("{endpoint} failed several times in a row and is left alone for a while"))
+        }
+    }
+
+    pub(super) fn breaker(&self, endpoint: &str) -> Arc<Breaker> {
+        let rest = Pace::default().when_down;
+        let breaker = self.breakers.entry(endpoint.to_owned());
+        Arc::clone(&breaker.or_insert_with(|| Arc::new(Breaker::new(rest))))
+    }
+
+    /// The private network.
+    pub fn cluster(&self) -> Arc<Cluster> {
+        Arc::clone(&self.farther.borrow().cluster)
+    }
+
+    /// The clouds that are set up.
+    pub fn clouds(&self) -> Arc<Clouds> {
+        Arc::clone(&self.farther.borrow().clouds)
     }
 
     /// What the last look came to.
@@ -72,17 +162,84 @@ impl Router {
     }
 }
 
+/// What would be decided now. Looks at every server once; loads nothing and keeps nothing running.
+/// Must be called inside a tokio runtime.
+pub async fn preview(
+    client: &Client,
+    settings: &Settings,
+    need: &Need,
+    standing: impl Fn(&Destination) -> Standing,
+) -> Result<Decision, Nobody> {
+    let Farther { cluster, clouds } = Farther::new(client, settings);
+    let search = search(client, settings);
+    let (found, ()) = tokio::join!(search.discover(), cluster.looked());
+    let machine = |role| search.choose(role, &found.seen, found.built_in.as_ref());
+    decide(settings, need, &offers(settings, machine, &cluster, &clouds, standing))
+}
+
+/// Applies the rules, and the setting that makes every task private.
+fn decide(settings: &Settings, need: &Need, offers: &Offers) -> Result<Decision, Nobody> {
+    let mut need = need.clone();
+    if settings.local_only {
+        need.private.push(Private::Setting);
+    }
+    policy::decide(&need, Limits::from(settings), offers)
+}
+
+fn offers(
+    settings: &Settings,
+    machine: impl Fn(Role) -> Result<Serving, String>,
+    cluster: &Cluster,
+    clouds: &Clouds,
+    standing: impl Fn(&Destination) -> Standing,
+) -> Offers {
+    let ceiling = settings.max_local_context_tokens.size();
+    let offer = |serving: Serving| Offer {
+        room: match serving.provider.kind() {
+            // Loaded with what each request asks for.
+            Kind::Ollama => Some(serving.num_ctx(ceiling)),
+            _ => serving.model.context,
+        },
+        place: serving.provider.endpoint().to_owned(),
+        quantization: serving.model.quantization.clone(),
+        bits: bits(&serving.model),
+        model: serving.model.name,
+    };
+    let cloud = |line: &CloudLine| CloudOffer {
+        offer: Offer {
+            place: line.cloud().name().to_owned(),
+            model: line.cloud().model().to_owned(),
+            quantization: None,
+            bits: None,
+            room: None,
+        },
+        standing: standing(line.cloud().destination()),
+        well: line.breaker().is_well(),
+    };
+    Offers {
+        machine: ByRole::of(|role| machine(role).map(offer)),
+        network: ByRole::of(|role| cluster.best(role).map(offer)),
+        clouds: clouds.iter().map(cloud).collect(),
+    }
+}
+
 /// Where and how to look under these settings.
 pub fn search(client: &Client, settings: &Settings) -> Search {
     let client = client.clone();
     let connect = Arc::new(move |kind: Kind, url: &url::Url| {
         model::provider(kind, Endpoint::new(&client, url))
     });
-    let mut search =
-        Search::usual(connect, |facts| matches!(fim::choose(facts), fim::Mode::Fim(_)));
+    let mut search = Search::usual(
+        connect,
+        |facts| matches!(fim::choose(facts), fim::Mode::Fim(_)),
+        fim::follows,
+    );
     if let Some(endpoint) = settings.local_endpoint.set() {
         search.places = vec![endpoint.clone()];
     }
+    // A tunnel, or a gateway of the user's own: what is asked at a loopback address is on this
+    // machine, whatever the setting's name.
+    search.places.extend(settings.private_endpoints.iter().filter(|url| is_loopback(url)).cloned());
     match settings.provider.set() {
         Some(ProviderSetting::Ollama) => search.kinds = vec![Kind::Ollama],
         Some(ProviderSetting::LlamaServer) => search.kinds = vec![Kind::LlamaServer],
@@ -96,10 +253,29 @@ pub fn search(client: &Client, settings: &Settings) -> Search {
         None => settings.local_endpoint.set().is_none(),
     };
     search.built_in = may_answer.then(|| Arc::new(BuiltIn::recorded()) as Arc<dyn Provider>);
-    search.model = settings.completion_model.set().or(settings.default_model.set()).cloned();
+    search.wanted = Wanted {
+        completion: settings.completion_model.set().cloned(),
+        default: settings.default_model.set().cloned(),
+        high_precision: settings.high_precision_model.set().cloned(),
+        quantization: settings.quantization.set().cloned(),
+    };
     search.timeout = Duration::from_millis(settings.health_timeout_ms.get());
     search.retries = settings.health_retry_count.size();
     search
+}
+
+/// Where and how to look on the private network.
+pub fn network_search(client: &Client, settings: &Settings) -> Search {
+    let configured = settings.private_endpoints.iter().chain(settings.local_endpoint.set());
+    Search {
+        places: configured.filter(|url| !is_loopback(url)).cloned().collect(),
+        farthest: Tier::PrivateNetwork,
+        private_hosts: settings.private_hosts.clone(),
+        // Servers of a team say little of their models; one that does not fill in the middle is there
+        // to be talked to.
+        follows: |facts| fim::follows(facts) || !matches!(fim::choose(facts), fim::Mode::Fim(_)),
+        ..search(client, settings)
+    }
 }
 
 fn probe(client: &Client, settings: &Settings) -> Probe {
@@ -120,8 +296,21 @@ fn concerns(settings: &Settings) -> impl PartialEq + use<'_> {
         &settings.provider,
         &settings.completion_model,
         &settings.default_model,
+        (&settings.high_precision_model, &settings.quantization),
         &settings.keep_alive,
         settings.max_local_context_tokens,
+        (settings.health_interval_seconds, settings.health_timeout_ms, settings.health_retry_count),
+        settings.private_endpoints.iter().filter(|url| is_loopback(url)).collect::<Vec<_>>(),
+    )
+}
+
+/// The settings that a change of which makes for a new look at the private network and the clouds.
+fn concerns_farther(settings: &Settings) -> impl PartialEq + use<'_> {
+    (
+        (&settings.private_endpoints, &settings.private_hosts, &settings.local_endpoint),
+        (&settings.provider, &settings.clouds, settings.local_only),
+        (&settings.completion_model, &settings.default_model, &settings.high_precision_model),
+        &settings.quantization,
         (settings.health_interval_seconds, settings.health_timeout_ms, settings.health_retry_count),
     )
 }

@@ -7,7 +7,7 @@ mod layer;
 mod panic;
 mod routes;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -33,6 +33,12 @@ pub struct Options {
     pub layers: Layers,
     /// Where the documents are kept; an embedder may look at them.
     pub session: Arc<Session>,
+    /// Where copies of workspaces are compiled and pages are kept that the editor shows; else
+    /// [`crate::config::cache_or_temporary_folder`].
+    pub cache: Option<PathBuf>,
+    /// The folder that keeps the user's decisions and the audit log; without one, nothing is sent to
+    /// a cloud, and no folder is trusted but by the editor.
+    pub state: Option<PathBuf>,
     /// What is known of the workspace; an embedder may look at it, too.
     pub index: Arc<Index>,
 }

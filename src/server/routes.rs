@@ -15,8 +15,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tower_lsp::{ClientSocket, LspService, LspServiceBuilder};
 
 use super::{Connection, Options};
-use crate::handlers::{
-    Hearth, Reply, completion, documents, execute_command, inline_completion, workspace,
+use crate::{
+    config,
+    handlers::{
+        Hearth, Reply, code_action, code_lens, completion, documents, execute_command,
+        inline_completion, progress, trust, workspace,
+    },
 };
 
 /// Hearth as a service, and the other end of its messages to the client.
@@ -25,8 +29,10 @@ pub(super) fn service(
     connection: &Connection,
 ) -> (LspService<Hearth>, ClientSocket) {
     let gone = connection.gone.clone();
+    let Options { layers, session, index, cache, state } = options;
+    let cache = cache.unwrap_or_else(config::cache_or_temporary_folder);
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, options.session, options.index, options.layers, gone)
+        Hearth::new(client, session, index, layers, &cache, state, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)
@@ -34,6 +40,10 @@ pub(super) fn service(
     .sync("workspace/didChangeConfiguration", workspace::did_change_configuration)
     .sync("workspace/didChangeWatchedFiles", workspace::did_change_watched_files)
     .sync("workspace/didChangeWorkspaceFolders", workspace::did_change_workspace_folders)
+    .sync("window/workDoneProgress/cancel", progress::cancel)
+    .interactive("textDocument/codeAction", code_action::code_action)
+    .interactive("textDocument/codeLens", code_lens::code_lens)
+    .sync("hearth/didChangeTrust", trust::did_change_trust)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
     .interactive("workspace/executeCommand", execute_command::execute_command)

@@ -120,6 +120,11 @@ impl Session {
         Some(self.document(uri)?.snapshot())
     }
 
+    /// All that is open, right now.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.documents.iter().map(|document| document.snapshot()).collect()
+    }
+
     /// The folders that the editor has open.
     pub fn roots(&self) -> Vec<PathBuf> {
         self.roots.read().unwrap_or_else(PoisonError::into_inner).clone()

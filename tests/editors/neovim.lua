@@ -7,7 +7,7 @@
 local TIMEOUT_MS = 10000
 local work = assert(os.getenv('WORK'))
 local file = work .. '/project/src/main.rs'
-local seen = { status = {}, notified = {}, answered = 0, exit = nil }
+local seen = { notified = {}, answered = 0, exit = nil }
 
 local function say(format, ...)
   io.stdout:write('neovim: ', format:format(...), '\n')
@@ -63,10 +63,13 @@ local function expect_ghost(keys, expected)
   say('after %s the ghost text %q, %d ms from the key', keys, expected, (vim.uv.hrtime() - began) / 1e6)
 end
 
-local function open(lines)
+local function open(lines, line_end)
   vim.fn.mkdir(vim.fs.dirname(file), 'p')
   vim.fn.mkdir(work .. '/project/.git', 'p')
-  vim.fn.writefile(lines, file)
+  local text = table.concat(lines, line_end or '\n') .. (line_end or '\n')
+  local handle = assert(io.open(file, 'wb'))
+  handle:write(text)
+  handle:close()
   vim.cmd.edit(file)
   await('hearth to attach', function()
     local client = vim.lsp.get_clients({ bufnr = 0, name = 'hearth' })[1]
@@ -75,7 +78,35 @@ local function open(lines)
 end
 
 local function last_status()
-  return seen.status[#seen.status] or {}
+  return require('hearth').status() or {}
+end
+
+local function warm()
+  await('the model', function() return last_status().state == 'warm' end)
+  say('%s', last_status().message)
+end
+
+local function line_is(expected)
+  await('the line ' .. expected, function() return vim.api.nvim_get_current_line() == expected end)
+end
+
+local function leave_insert()
+  vim.api.nvim_input('<Esc>')
+  await('normal mode', function() return vim.api.nvim_get_mode().mode == 'n' end)
+end
+
+-- Puts the cursor into a line, counted from 1, and waits for ghost text after `keys`.
+local function at(row, keys, expected)
+  vim.api.nvim_win_set_cursor(0, { row, 0 })
+  expect_ghost(keys, expected)
+end
+
+-- Saves, and compares the file's bytes.
+local function saved(expected)
+  vim.cmd('silent write')
+  local handle = assert(io.open(file, 'rb'))
+  equal('saved', handle:read('*a'), expected)
+  handle:close()
 end
 
 -- Ends the server, which must have found nothing to complain of.
@@ -99,8 +130,7 @@ function cases.ghost_text()
   open({ '// Größe: 𝕏', 'fn add(left: i64, right: i64) -> i64 {', '    ', '}', '',
     'fn more(größe: i64, left: i64, right: i64) -> i64 {', '    größe + ', '}', '',
     'fn call(left: i64, right: i64) -> i64 {', '    add()', '}' })
-  await('the model', function() return last_status().state == 'warm' end)
-  say('%s', last_status().message)
+  warm()
 
   vim.api.nvim_win_set_cursor(0, { 3, 0 })
   expect_ghost('A', 'left + right')
@@ -161,20 +191,132 @@ function cases.no_model_server()
   end)
 end
 
--- A user's init.lua, as editors/neovim/lsp/hearth.lua tells it.
-vim.lsp.enable('hearth')
-vim.lsp.inline_completion.enable()
+function cases.scripted()
+  open({ 'fn main() {', '    ', '    ', '    if ready {', '        ', '    }', '    ', '}' })
+  warm()
+
+  -- Another key than the suggestion's next one replaces it.
+  at(2, 'Alet a', 'nswer = 42;')
+  expect_ghost('b', 'acus = 7;')
+  vim.api.nvim_input('<Tab>')
+  line_is('    let abacus = 7;')
+  leave_insert()
+
+  -- By word: also before Neovim has asked again.
+  at(3, 'Alet a', 'nswer = 42;')
+  vim.api.nvim_input('<M-Right>')
+  line_is('    let answer')
+  vim.api.nvim_input('<M-Right>')
+  line_is('    let answer =')
+  expect_ghost('', ' 42;')
+  vim.api.nvim_input('<M-Right>')
+  line_is('    let answer = 42')
+  vim.api.nvim_input('<M-End>')
+  line_is('    let answer = 42;')
+  leave_insert()
+
+  -- By line.
+  at(5, 'A', 'first();\n        second();')
+  vim.api.nvim_input('<M-End>')
+  line_is('        first();')
+  vim.api.nvim_input('<M-End>')
+  line_is('        second();')
+  leave_insert()
+
+  -- Whole, in the middle of a line.
+  at(8, 'Aadd()<Left>', 'left, right)')
+  vim.api.nvim_input('<Tab>')
+  line_is('    add(left, right)')
+  leave_insert()
+  saved('fn main() {\n    let abacus = 7;\n    let answer = 42;\n    if ready {\n        first();\n        second();\n    }\n'
+    .. '    add(left, right)\n}\n')
+
+  -- Nothing while paused.
+  vim.cmd('Hearth pause')
+  await('the pause', function() return last_status().paused end)
+  equal('statusline', require('hearth').statusline(), '‖ Hearth: paused')
+  local answered = seen.answered
+  vim.api.nvim_win_set_cursor(0, { 2, 0 })
+  vim.api.nvim_input('olet b')
+  await('an answer', function() return seen.answered > answered end)
+  equal('ghost text', ghost(), '')
+  leave_insert()
+  vim.cmd('Hearth resume')
+  await('the end of the pause', function() return not last_status().paused end)
+  equal('statusline', require('hearth').statusline(), '● coder')
+  expect_ghost('A', 'ravo = 9;')
+  leave_insert()
+  equal(':Hearth', vim.fn.execute('Hearth'):gsub('http%S+', 'URL'), '\n' .. last_status().message:gsub('http%S+', 'URL'))
+
+  vim.cmd('checkhealth hearth')
+  local report = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n')
+  equal(':checkhealth names errors and warnings', report:match('ERROR') or report:match('WARNING'), nil)
+  equal(':checkhealth names the model', report:match('warm: coder') ~= nil, true)
+  vim.cmd('help hearth-keys')
+  equal(':help', vim.fs.basename(vim.api.nvim_buf_get_name(0)), 'hearth.txt')
+  close(function(complaints) equal('log', complaints, {}) end)
+end
+
+function cases.tabs()
+  open({ 'fn main() {', '\tstart();', '\twhile tabs {', '\t\t', '\t}', '}' })
+  warm()
+  at(4, 'A', 'first();\n\t\tsecond();')
+  vim.api.nvim_input('<Tab>')
+  line_is('\t\tsecond();')
+  leave_insert()
+  saved('fn main() {\n\tstart();\n\twhile tabs {\n\t\tfirst();\n\t\tsecond();\n\t}\n}\n')
+  close(function(complaints) equal('log', complaints, {}) end)
+end
+
+function cases.crlf()
+  open({ 'fn main() {', '    if ready {', '        ', '    }', '}' }, '\r\n')
+  equal('fileformat', vim.bo.fileformat, 'dos')
+  warm()
+  at(3, 'A', 'first();\n        second();')
+  vim.api.nvim_input('<Tab>')
+  line_is('        second();')
+  leave_insert()
+  saved('fn main() {\r\n    if ready {\r\n        first();\r\n        second();\r\n    }\r\n}\r\n')
+  close(function(complaints) equal('log', complaints, {}) end)
+end
+
+function cases.killed()
+  open({ 'fn main() {', '    ', '}' })
+  warm()
+  local function server()
+    return vim.api.nvim_get_proc_children(vim.fn.getpid())[1]
+  end
+  local first = assert(server())
+  vim.uv.kill(first, 'sigkill')
+  await('another server', function() return server() and server() ~= first end)
+  warm()
+  at(2, 'Alet a', 'nswer = 42;')
+  vim.api.nvim_input('<Tab>')
+  line_is('    let answer = 42;')
+  leave_insert()
+  vim.cmd('Hearth restart')
+  await('the end', function() return seen.exit and seen.exit[1] == 0 end)
+  await('a third server', function() return last_status().state == 'warm' end)
+  -- Neovim itself says that the first one was killed, and nothing else is said.
+  equal('notifications', #seen.notified, 1)
+end
+
+-- A user's init.lua, as editors/neovim/doc/hearth.txt tells it.
+require('hearth').setup()
 vim.keymap.set('i', '<Tab>', function()
   if not require('hearth').accept() then
     return '<Tab>'
   end
 end, { expr = true, desc = 'Accept the suggestion' })
+vim.keymap.set('i', '<M-Right>', '<Plug>(hearth-accept-word)')
+vim.keymap.set('i', '<M-End>', '<Plug>(hearth-accept-line)')
 
 -- What a test looks at beside the screen.
-vim.lsp.config('hearth', {
-  handlers = { ['hearth/status'] = function(_, params) table.insert(seen.status, params) end },
-  on_exit = function(code, signal) seen.exit = { code, signal } end,
-})
+local ended = require('hearth').ended
+require('hearth').ended = function(code, signal)
+  seen.exit = { code, signal }
+  ended(code, signal)
+end
 vim.api.nvim_create_autocmd('LspRequest', {
   callback = function(event)
     local request = event.data.request

@@ -114,7 +114,7 @@ class Server:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         self.process = subprocess.Popen(
-            [llama / "llama-server", "-m", model, "--port", str(self.port), "-c", "2304", "-np", "1", "-t", "2",
+            [llama / "llama-server", "-m", model, "--port", str(self.port), "-c", "2304", "-np", "1", "-t", "1",
              "--no-ui", "--offline", *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
             try:

@@ -12,7 +12,7 @@
 //! server sent something that the test did not look at.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -59,6 +59,10 @@ pub struct Setup {
     pub ignored: Vec<&'static str>,
     /// Server requests that are never answered.
     pub unanswered: Vec<&'static str>,
+    /// Server requests that the test answers ([`Client::asked`]).
+    pub answered_by_test: Vec<&'static str>,
+    /// Capabilities beside the above, laid over them.
+    pub capabilities: Json,
     pub options: Options,
 }
 
@@ -75,6 +79,8 @@ impl Default for Setup {
             process_id: None,
             ignored: vec!["window/logMessage", "hearth/status"],
             unanswered: Vec::new(),
+            answered_by_test: Vec::new(),
+            capabilities: json!({}),
             options: Options::default(),
         }
     }
@@ -125,6 +131,8 @@ impl Setup {
             outgoing: Mutex::new(Some(outgoing)),
             configuration: Mutex::new(self.configuration.clone()),
             unanswered: self.unanswered.clone(),
+            answered_by_test: self.answered_by_test.clone(),
+            asked: Mutex::default(),
             answers: Mutex::default(),
             unread: Mutex::default(),
             arrived: Notify::new(),
@@ -189,7 +197,20 @@ impl Setup {
         if self.inline_completion {
             params["capabilities"]["textDocument"]["inlineCompletion"] = json!({});
         }
+        lay_over(&mut params["capabilities"], &self.capabilities);
         params
+    }
+}
+
+/// Puts `over` into `tree`, branch by branch.
+fn lay_over(tree: &mut Json, over: &Json) {
+    match over {
+        Json::Object(branches) if tree.is_object() => {
+            for (name, branch) in branches {
+                lay_over(&mut tree[name], branch);
+            }
+        }
+        leaf => *tree = leaf.clone(),
     }
 }
 
@@ -215,6 +236,14 @@ pub struct ResponseError {
 }
 
 pub type Answer = Result<Json, ResponseError>;
+
+/// A request of the server's that waits for the test.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub method: String,
+    pub params: Json,
+    id: Json,
+}
 
 /// A request that is under way.
 pub struct Pending {
@@ -352,6 +381,31 @@ impl Client {
         }
     }
 
+    /// Takes everything of this method that has arrived out of the inbox.
+    pub fn take(&self, method: &str) -> Vec<Json> {
+        let mut unread = self.shared.unread.lock().unwrap();
+        unread.extract_if(.., |(name, _)| name == method).map(|(_, params)| params).collect()
+    }
+
+    /// The next of the server's requests that the test answers.
+    pub async fn asked(&self) -> Asked {
+        let wait = async {
+            loop {
+                let arrived = self.shared.arrived.notified();
+                if let Some(asked) = self.shared.asked.lock().unwrap().pop_front() {
+                    return asked;
+                }
+                arrived.await;
+            }
+        };
+        within_limit("a request of the server's", wait).await
+    }
+
+    /// Answers a request of the server's.
+    pub fn answer(&self, asked: &Asked, result: &Json) {
+        self.shared.send(&json!({ "jsonrpc": "2.0", "id": asked.id, "result": result }));
+    }
+
     async fn received_where(&self, method: &str, is_it: impl Fn(&Json) -> bool) -> Json {
         let wait = async {
             loop {
@@ -445,6 +499,8 @@ struct Shared {
     outgoing: Mutex<Option<mpsc::UnboundedSender<Vec<u8>>>>,
     configuration: Mutex<Option<Json>>,
     unanswered: Vec<&'static str>,
+    answered_by_test: Vec<&'static str>,
+    asked: Mutex<VecDeque<Asked>>,
     answers: Mutex<HashMap<i64, oneshot::Sender<Answer>>>,
     /// Notifications, and server requests that were not answered by themselves.
     unread: Mutex<Vec<(String, Json)>>,
@@ -479,6 +535,11 @@ impl Shared {
     fn asked(&self, method: String, id: &Json, params: Json) {
         if self.unanswered.contains(&&*method) {
             return self.keep(method, params);
+        }
+        if self.answered_by_test.contains(&&*method) {
+            let asked = Asked { method, params, id: id.clone() };
+            self.asked.lock().unwrap().push_back(asked);
+            return self.arrived.notify_waiters();
         }
         let result = match &*method {
             "workspace/configuration" => {

@@ -19,7 +19,7 @@
 //!   [`requests`](FakeModel::requests) shows all so far.
 //! - `/tokenize` makes each character a token whose id is its code point.
 //!
-//! Whatever is awaited here panics after ten seconds, so that a broken test ends. Dropping the server
+//! Whatever is awaited here panics after a minute, so that a broken test ends. Dropping the server
 //! closes all its connections; dropping a [`Generation`] closes its own.
 
 use std::{
@@ -40,8 +40,8 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Longer than anything that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than anything that a test waits for, a build of a crate among it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which server is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,8 +192,13 @@ impl FakeModel {
 
     /// The next generation that no script answers.
     pub async fn generation(&self) -> Generation {
+        within("a generation", self.generation_whenever()).await
+    }
+
+    /// The same, however long nobody asks for any.
+    pub async fn generation_whenever(&self) -> Generation {
         let mut generations = self.generations.lock().await;
-        within("a generation", generations.recv()).await.expect("the server runs")
+        generations.recv().await.expect("the server runs")
     }
 
     /// How many connections were opened.
@@ -296,7 +301,7 @@ impl Generation {
     }
 }
 
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let value = tokio::time::timeout(PATIENCE, future).await;
     value.unwrap_or_else(|elapsed| panic!("the fake model waited for {what}: {elapsed}"))
 }
@@ -337,7 +342,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
 }
 
 /// Reads one request; `None` at the end of the connection.
-async fn read_request(
+pub(super) async fn read_request(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Option<Request>> {

@@ -5,14 +5,16 @@
 --- Put `editors/neovim` on the runtime path, then:
 ---
 --- ```lua
---- vim.lsp.enable('hearth')
---- vim.lsp.inline_completion.enable()  -- ghost text; Neovim 0.12 or later
+--- require('hearth').setup()  -- ghost text; below Neovim 0.12, the popup
 --- vim.keymap.set('i', '<Tab>', function()
 ---   if not require('hearth').accept() then
 ---     return '<Tab>'
 ---   end
 --- end, { expr = true, desc = 'Accept the suggestion' })
 --- ```
+---
+--- or, without the rest of the plugin, `vim.lsp.enable('hearth')` and `vim.lsp.inline_completion.enable()`.
+--- `:help hearth` has all of it.
 ---
 --- Settings (docs/settings.md) that decide where code is sent go into `init_options`, all others
 --- into `settings.hearth` or into `~/.config/hearth/config.toml`.
@@ -23,4 +25,14 @@ return {
   root_markers = { '.git', 'Cargo.toml', 'package.json', 'pyproject.toml', 'go.mod' },
   workspace_required = false,
   settings = { hearth = {} },
+  handlers = {
+    ['hearth/status'] = function(_, params)
+      require('hearth').told(params)
+    end,
+  },
+  on_exit = function(code, signal)
+    vim.schedule(function()
+      require('hearth').ended(code, signal)
+    end)
+  end,
 }

@@ -1,11 +1,148 @@
---- Accepts ghost text as it is shown.
+--- Hearth in Neovim: accepting ghost text, the status, pausing.
 ---
---- Neovim (0.12) cuts what was typed along from the ghost text, and yet inserts the whole item in
---- front of it when it is accepted before the next answer: `let`, then Tab, gives `let x = 1;let`.
+--- The suggestions themselves are Neovim's own (`vim.lsp.inline_completion`); nothing here draws.
 local M = {}
+
+---@class hearth.Status As docs/protocol.md describes `hearth/status`.
+---@field state 'cold'|'loading'|'warm'|'down'
+---@field paused? boolean
+---@field model? string
+---@field message string
+---@field lastNoSuggestion? string
+
+--- What the server says of itself; nil before it has, and after it has ended.
+---@type hearth.Status?
+local status
+
+--- What is left of an item that was accepted in part, and where the cursor stood then. Neovim shows
+--- nothing until the next answer, and a key that is pressed meanwhile goes on with this.
+---@type { buf: integer, row: integer, col: integer, text: string }?
+local rest
+
+--- A server that ends more often than this, within this time, stays down until `restart()`.
+local STARTS, WITHIN_MS = 4, 3 * 60 * 1000
+
+--- When the server ended by itself.
+---@type integer[]
+local ends = {}
+
+--- Whether the server ends because of `restart()`.
+local restarting = false
+
+---@return hearth.Status?
+function M.status()
+  return status
+end
+
+local SIGNS = { cold = '○', loading = '◌', warm = '●', down = '⊘' }
+
+--- A few characters for a statusline: how ready the model is, and its name. Empty without a server.
+---@return string
+function M.statusline()
+  if not status then
+    return ''
+  end
+  if status.paused then
+    return '‖ Hearth: paused'
+  end
+  return ('%s %s'):format(SIGNS[status.state] or '?', status.model or 'Hearth: no model')
+end
+
+--- Takes what the server says of itself (`hearth/status`).
+---@param said hearth.Status?
+function M.told(said)
+  status = said
+  vim.api.nvim_exec_autocmds('User', { pattern = 'HearthStatus', data = said })
+  vim.cmd.redrawstatus({ bang = true })
+end
+
+--- The running server.
+---@return vim.lsp.Client?
+local function client()
+  return vim.lsp.get_clients({ name = 'hearth' })[1]
+end
+
+--- Runs a command of the server's that takes nothing.
+---@param command string
+local function run(command)
+  local server = client()
+  if server then
+    server:request('workspace/executeCommand', { command = command })
+  else
+    vim.notify('Hearth does not run; :checkhealth hearth says why', vim.log.levels.WARN)
+  end
+end
+
+--- Suggests nothing until `resume()`.
+function M.pause()
+  run('hearth.pause')
+end
+
+function M.resume()
+  run('hearth.resume')
+end
+
+--- Neovim forgets a client two turns of its loop after its end, and starts no other before.
+local function start_again()
+  vim.defer_fn(function() vim.lsp.enable('hearth') end, 100)
+end
+
+function M.restart()
+  ends = {}
+  if client() then
+    restarting = true
+    vim.lsp.enable('hearth', false)
+  else
+    vim.lsp.enable('hearth')
+  end
+end
+
+--- Takes the end of the server. One that nobody asked for is answered with a new start.
+---@param code integer
+---@param signal integer
+function M.ended(code, signal)
+  M.told(nil)
+  local asked = code == 0 and (signal == 0 or signal == 15)
+  if restarting then
+    restarting = false
+    start_again()
+  elseif not asked then
+    local now = vim.uv.now()
+    ends = vim.tbl_filter(function(at) return now - at < WITHIN_MS end, ends)
+    ends[#ends + 1] = now
+    if #ends <= STARTS then
+      start_again()
+    end
+  end
+end
+
+--- Enables the server, and ghost text where it attaches; below Neovim 0.12, which has none, the popup.
+---
+--- To be called once, before files are opened; a plugin manager's `opts = {}` does it. The keys are
+--- yours to map: |hearth-keys|.
+function M.setup()
+  vim.api.nvim_create_autocmd('LspAttach', {
+    group = vim.api.nvim_create_augroup('hearth', {}),
+    callback = function(event)
+      local attached = vim.lsp.get_client_by_id(event.data.client_id)
+      if not attached or attached.name ~= 'hearth' then
+        return
+      end
+      if vim.lsp.inline_completion then
+        vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
+      else
+        vim.lsp.completion.enable(true, attached.id, event.buf, { autotrigger = true })
+      end
+    end,
+  })
+  vim.lsp.enable('hearth')
+end
 
 --- The item with its range grown over what was typed since the answer, or nil where that is not how
 --- the item goes on.
+---
+--- Neovim (0.12) cuts what was typed along from the ghost text, and yet inserts the whole item in
+--- front of it when it is accepted before the next answer: `let`, then Tab, gives `let x = 1;let`.
 ---@param item vim.lsp.inline_completion.Item
 ---@return vim.lsp.inline_completion.Item?
 local function grown(item)
@@ -27,10 +164,81 @@ local function grown(item)
   return item
 end
 
+--- What would be new in the buffer at the cursor, of an item that `grown` gave.
+---@param item vim.lsp.inline_completion.Item
+---@return string
+local function new_text(item)
+  local col = vim.api.nvim_win_get_cursor(0)[2]
+  local text = item.insert_text --[[@as string]]
+  local after = vim.api.nvim_get_current_line():sub(col + 1, item.range.end_col)
+  return text:sub(col - item.range.start_col + 1, #text - #after)
+end
+
+--- Inserts `part`, the beginning of `text`, at the cursor, and keeps the remainder for the next key.
+---@param text string
+---@param part string
+local function insert(text, part)
+  local row, col = unpack(vim.api.nvim_win_get_cursor(0))
+  local lines = vim.split(part, '\n')
+  vim.api.nvim_buf_set_text(0, row - 1, col, row - 1, col, lines)
+  row, col = row + #lines - 1, (#lines == 1 and col or 0) + #lines[#lines]
+  vim.api.nvim_win_set_cursor(0, { row, col })
+  rest = { buf = vim.api.nvim_get_current_buf(), row = row, col = col, text = text:sub(#part + 1) }
+end
+
+--- The text that is left of an item accepted in part, if the cursor is where that left it.
+---@return string?
+local function left()
+  local row, col = unpack(vim.api.nvim_win_get_cursor(0))
+  if rest and rest.text ~= '' and rest.buf == vim.api.nvim_get_current_buf() and rest.row == row and rest.col == col then
+    return rest.text
+  end
+end
+
+--- Accepts what `part` takes of the text that is shown.
+---@param part fun(text: string): string
+---@return boolean shown false where nothing is; for a mapping with `expr = true`
+local function accept_part(part)
+  local shown = vim.lsp.inline_completion.get({
+    on_accept = function(item)
+      local current = grown(item)
+      if current and current.range and type(current.insert_text) == 'string' then
+        local text = new_text(current)
+        insert(text, part(text))
+      end
+    end,
+  })
+  local text = not shown and left()
+  if text then
+    -- A mapping with `expr = true` may not change the buffer.
+    vim.schedule(function() insert(text, part(text)) end)
+  end
+  return shown or text ~= nil and text ~= false
+end
+
 --- Accepts what is shown; false where nothing is. For a mapping with `expr = true`.
 ---@return boolean
 function M.accept()
-  return vim.lsp.inline_completion.get({ on_accept = grown })
+  if vim.lsp.inline_completion.get({ on_accept = grown }) then
+    return true
+  end
+  return left() ~= nil and accept_part(function(text) return text end)
+end
+
+--- Accepts the next word of what is shown; false where nothing is.
+---@return boolean
+function M.accept_word()
+  return accept_part(function(text)
+    return vim.fn.matchstr(text, [[^\_s*\%(\k\+\|\%(\k\@!\S\)\+\|$\)]])
+  end)
+end
+
+--- Accepts what is shown up to the end of a line; false where nothing is.
+---@return boolean
+function M.accept_line()
+  return accept_part(function(text)
+    return text:match('^\n?[^\n]*')
+  end)
 end
 
 return M

@@ -3,7 +3,10 @@
 //! There is one copy of the weights in memory, about the size it has in the file; the rows of an
 //! embedding are read from the same copy.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use candle_core::{
     Device, Module, Tensor,
@@ -57,6 +60,23 @@ enum Weights {
     Candle(Arc<QTensor>),
 }
 
+/// Where candle's weights lie: in plain memory, but on the GPU in a build with the feature `cuda` or
+/// `metal`, which nobody has tried.
+fn device() -> candle_core::Result<Device> {
+    static GPU: OnceLock<Device> = OnceLock::new();
+    if !ON_GPU {
+        return Ok(Device::Cpu);
+    }
+    if let Some(gpu) = GPU.get() {
+        return Ok(gpu.clone());
+    }
+    let gpu = if cfg!(feature = "cuda") { Device::new_cuda(0)? } else { Device::new_metal(0)? };
+    Ok(GPU.get_or_init(|| gpu).clone())
+}
+
+/// Whether this build leaves every product to candle on a GPU.
+const ON_GPU: bool = cfg!(any(feature = "cuda", feature = "metal"));
+
 /// `n` rows of `k` weights.
 #[derive(Debug)]
 pub(crate) struct Matrix {
@@ -79,7 +99,7 @@ impl Matrix {
             return Err(EngineError::Damaged("a matrix of another size than it says".to_owned()));
         }
         let packing = match dtype {
-            _ if !has_avx2() => None,
+            _ if ON_GPU || !has_avx2() => None,
             GgmlDType::F16 => Some(Packing::F16),
             GgmlDType::Q8_0 | GgmlDType::Q4_0 | GgmlDType::Q5_0 => Some(Packing::Q8_0),
             GgmlDType::Q4K => Some(Packing::Q4K),
@@ -87,7 +107,8 @@ impl Matrix {
             _ => None,
         };
         let Some(packing) = packing else {
-            let storage = QStorage::from_data(Cow::Borrowed(raw), &Device::Cpu, dtype);
+            let storage =
+                device().and_then(|device| QStorage::from_data(Cow::Borrowed(raw), &device, dtype));
             let tensor = storage.and_then(|storage| QTensor::new(storage, (n, k)));
             let weights = Weights::Candle(Arc::new(tensor.map_err(failed)?));
             return Ok(Self { n, k, weights });
@@ -148,7 +169,7 @@ impl Matrix {
             Weights::Candle(tensor) => {
                 let one = || -> candle_core::Result<Vec<f32>> {
                     let row = u32::try_from(row).map_err(candle_core::Error::wrap)?;
-                    let ids = Tensor::from_slice(&[row], 1, &Device::Cpu)?;
+                    let ids = Tensor::from_slice(&[row], 1, &tensor.device())?;
                     tensor.embedding(&ids)?.flatten_all()?.to_vec1()
                 };
                 let one = one().map_err(|err| EngineError::Failed(err.to_string()))?;
@@ -175,7 +196,7 @@ impl Matrix {
             }
             Weights::Candle(tensor) => {
                 let product = || -> candle_core::Result<Vec<f32>> {
-                    let xs = Tensor::from_slice(xs, (m, self.k), &Device::Cpu)?;
+                    let xs = Tensor::from_slice(xs, (m, self.k), &tensor.device())?;
                     QMatMul::QTensor(tensor.clone()).forward(&xs)?.flatten_all()?.to_vec1()
                 };
                 let product = product().map_err(|err| EngineError::Failed(err.to_string()))?;

@@ -1,0 +1,157 @@
+/**
+ * The server process and the connection to it. An end that nobody asked for is shown in the status
+ * bar and answered with a new start, not with a pop-up.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import * as vscode from 'vscode';
+import {
+  CloseAction,
+  ErrorAction,
+  ExecuteCommandRequest,
+  LanguageClient,
+  RevealOutputChannelOn,
+  type CloseHandlerResult,
+  type LanguageClientOptions,
+} from 'vscode-languageclient/node';
+import { find } from './program';
+import type { Settings } from './settings';
+import type { ServerStatus, StatusItem } from './status';
+
+/** A server that ends more often than this, within this time, stays down until the user starts it. */
+const STARTS = 4;
+const WITHIN_MS = 3 * 60 * 1000;
+
+/** A client whose own failures go to the log: what a user has to know is in the status bar. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
+export class Server {
+  private client: LanguageClient | undefined;
+  private process: ChildProcess | undefined;
+  /** When the server ended by itself. */
+  private ends: number[] = [];
+  /** Starts and stops run one after the other. */
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly settings: Settings,
+    private readonly status: StatusItem,
+    private readonly log: vscode.LogOutputChannel,
+  ) {}
+
+  start(): Promise<void> {
+    return this.enqueue(() => this.doStart());
+  }
+
+  stop(): Promise<void> {
+    return this.enqueue(() => this.doStop());
+  }
+
+  restart(): Promise<void> {
+    return this.enqueue(async () => {
+      await this.doStop();
+      this.ends = [];
+      await this.doStart();
+    });
+  }
+
+  /** Runs a command of the server's that takes nothing. */
+  async run(command: string): Promise<void> {
+    await this.client?.sendRequest(ExecuteCommandRequest.type, { command });
+  }
+
+  private enqueue(step: () => Promise<void>): Promise<void> {
+    this.queue = this.queue.then(step).catch((error) => this.log.error(error));
+    return this.queue;
+  }
+
+  private async doStart(): Promise<void> {
+    const program = find(this.settings.serverPath, this.context.extensionPath);
+    if (!program) {
+      this.status.missing();
+      void this.tellMissing();
+      return;
+    }
+    this.status.starting();
+    const run = async () => {
+      this.log.info(`starting ${program}`);
+      this.process = spawn(program, ['serve', '--stdio']).on('error', (error) => this.log.error(error));
+      return this.process;
+    };
+    const closed = () => (client === this.client ? this.closed() : { action: CloseAction.DoNotRestart, handled: true });
+    const client: LanguageClient = new QuietClient('hearth', 'Hearth', run, this.options(closed));
+    client.onNotification('hearth/status', (status: ServerStatus) => this.status.told(status));
+    this.client = client;
+    await client.start();
+  }
+
+  private async doStop(): Promise<void> {
+    const [client, process] = [this.client, this.process];
+    this.client = undefined;
+    if (client?.isRunning()) {
+      await client.stop().catch((error) => this.log.error(error));
+    }
+    // One that was still starting cannot be asked to end.
+    process?.kill();
+    this.status.starting();
+  }
+
+  private options(closed: () => CloseHandlerResult): LanguageClientOptions {
+    return {
+      documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+      initializationOptions: () => this.settings.machine(),
+      outputChannel: this.log,
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      errorHandler: {
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed,
+      },
+      // A server that ends meanwhile is started again when its end is noticed.
+      initializationFailedHandler: (error) => {
+        this.log.error(error);
+        return false;
+      },
+      middleware: {
+        workspace: {
+          configuration: ({ items }) =>
+            items.map((item) => (item.section === 'hearth' ? this.settings.workspace() : null)),
+        },
+        provideInlineCompletionItems: async (document, position, context, token, next) => {
+          const asked = performance.now();
+          const answer = await next(document, position, context, token);
+          const items = Array.isArray(answer) ? answer : answer?.items;
+          if (items?.length) {
+            this.status.suggested(performance.now() - asked);
+          }
+          return answer;
+        },
+      },
+    };
+  }
+
+  private closed(): CloseHandlerResult {
+    const now = Date.now();
+    this.ends = [...this.ends.filter((end) => now - end < WITHIN_MS), now];
+    if (this.ends.length > STARTS) {
+      this.status.stopped(this.ends.length);
+      return { action: CloseAction.DoNotRestart, handled: true };
+    }
+    this.status.starting();
+    return { action: CloseAction.Restart, handled: true };
+  }
+
+  private async tellMissing(): Promise<void> {
+    const open = 'Open Settings';
+    const named = this.settings.serverPath;
+    const message = named
+      ? `Hearth: ${named} (hearth.server.path) is not a program that can be started.`
+      : 'Hearth: there is no `hearth` program on the PATH, and this build of the extension has none inside.';
+    if ((await vscode.window.showErrorMessage(message, open)) === open) {
+      await vscode.commands.executeCommand('hearth.openSettings');
+    }
+  }
+}

@@ -1,0 +1,207 @@
+//! `hearth refactor FILE:LINE INSTRUCTION` and `hearth test FILE:LINE`: a change that held, as a diff.
+//!
+//! stdout gets a diff that held and nothing else, so that it can be piped into `git apply`.
+
+use std::{
+    io::{BufReader, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, ensure};
+use tokio::sync::watch;
+
+use super::{place::Line, terminal::Terminal, workspace::open};
+use crate::{
+    check::{Answer, Checker, Limits, Rights, Trust},
+    config::{self, RunTests, Settings, Toolchains},
+    egress::{self, Decisions, Nobody, User},
+    model::Client,
+    session::{Document, Session},
+    task::{
+        self, Desk, Edit, Ground, Outcome, Stage,
+        refactor::{self, Action},
+    },
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Refactor {
+    /// An item's place, lines counted from 1
+    #[arg(value_name = "FILE:LINE")]
+    place: String,
+    /// What to do with it
+    instruction: String,
+    /// Let the signature of a function change
+    #[arg(long)]
+    free_signature: bool,
+    #[command(flatten)]
+    outcome: WhatThen,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// The place of a function or a type, lines counted from 1
+    #[arg(value_name = "FILE:LINE")]
+    place: String,
+    /// How many tests to write
+    #[arg(long, default_value_t = task::test::USUAL)]
+    count: usize,
+    #[command(flatten)]
+    outcome: WhatThen,
+}
+
+#[derive(Debug, clap::Args)]
+struct WhatThen {
+    /// Write the change to the file
+    #[arg(long)]
+    apply: bool,
+}
+
+enum Work {
+    Refactor { instruction: String, free_signature: bool },
+    Test { count: usize },
+}
+
+/// Exits with 1 when nothing held.
+pub(super) fn refactor(arguments: Refactor, assignments: &[String]) -> anyhow::Result<ExitCode> {
+    let Refactor { place, instruction, free_signature, outcome } = arguments;
+    run(&place, Work::Refactor { instruction, free_signature }, &outcome, assignments)
+}
+
+/// Exits with 1 when no test held.
+pub(super) fn test(arguments: &Test, assignments: &[String]) -> anyhow::Result<ExitCode> {
+    run(&arguments.place, Work::Test { count: arguments.count }, &arguments.outcome, assignments)
+}
+
+fn run(
+    place: &str,
+    work: Work,
+    then: &WhatThen,
+    assignments: &[String],
+) -> anyhow::Result<ExitCode> {
+    let place: Line = place.parse()?;
+    let settings = super::settings(assignments)?;
+    let document = Arc::new(open(&place.file)?);
+    let file = document.path().context("a file has a path")?.to_owned();
+    let root = root_of(&file);
+    let outcome = super::runtime()?.block_on(async {
+        let rights = rights(&root, &settings).await?;
+        outcome(&place, work, settings, &document, root, rights).await
+    });
+    let edit = match outcome? {
+        Outcome::Held(edit) => edit,
+        Outcome::Refused(why) => anyhow::bail!("{why}"),
+        Outcome::Fell { why, attempt } => {
+            let mut about = std::io::stderr().lock();
+            writeln!(about, "{}\n{why}", attempt.diff().trim_end())?;
+            for note in &attempt.notes {
+                writeln!(about, "{note}")?;
+            }
+            writeln!(about, "nothing held; the best attempt is above")?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if then.apply {
+        write(&file, &edit)?;
+    }
+    std::io::stdout().lock().write_all(edit.diff().as_bytes())?;
+    let mut about = std::io::stderr().lock();
+    writeln!(about, "{}: {}", edit.title, edit.checks)?;
+    for note in &edit.notes {
+        writeln!(about, "{note}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn outcome(
+    place: &Line,
+    work: Work,
+    settings: Settings,
+    document: &Arc<Document>,
+    root: PathBuf,
+    rights: Rights,
+) -> anyhow::Result<Outcome> {
+    let settings = Arc::new(settings);
+    let snapshot = document.snapshot();
+    let at = place.offset(&snapshot.text)?;
+    let (_settings, subscription) = watch::channel(Arc::clone(&settings));
+    let session = Session::default();
+    session.change_roots(|roots| roots.push(root));
+    let cache = config::cache_or_temporary_folder().join("check");
+    let ground = Ground {
+        desk: Arc::new(Desk::open(Client::new()?, subscription, Arc::default())),
+        settings,
+        session: Arc::new(session),
+        checker: Arc::new(Checker::new(cache, Toolchains::of_environment(), Limits::default())),
+        rights,
+    };
+    let shown = Mutex::new(String::new());
+    let progress = |stage: Stage| {
+        // Lines as they come are for a screen that can take them back.
+        if matches!(stage, Stage::Writing(_)) {
+            return;
+        }
+        let now = stage.to_string();
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if *shown != now {
+            // Where stderr is closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "{now}");
+            *shown = now;
+        }
+    };
+    let (document, selection) = (Arc::clone(document), at..at);
+    Ok(match work {
+        Work::Refactor { instruction, free_signature } => {
+            let action = Action::Rewrite(instruction);
+            let request =
+                refactor::Request { document, snapshot, selection, action, free_signature };
+            task::refactor(&ground, &request, &progress).await
+        }
+        Work::Test { count } => {
+            let request = task::test::Request { document, snapshot, selection, count };
+            task::test(&ground, &request, &progress).await
+        }
+    })
+}
+
+/// The repository around a file, else the folder that the command runs in, else the file's own.
+fn root_of(file: &Path) -> PathBuf {
+    let own = file.parent().unwrap_or(file);
+    let repository = file.ancestors().skip(1).find(|folder| folder.join(".git").exists());
+    let here = std::env::current_dir().ok().filter(|here| file.starts_with(here));
+    repository.map(Path::to_owned).or(here).unwrap_or_else(|| own.to_owned())
+}
+
+/// Asks on the terminal what is not decided; without one, nothing is allowed that was not.
+async fn rights(root: &Path, settings: &Settings) -> anyhow::Result<Rights> {
+    let terminal = Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr());
+    let there = std::io::stdin().is_terminal();
+    let user: &dyn User = if there { &terminal } else { &Nobody };
+    let decisions = Decisions::new(&super::state_folder()?);
+    let trusted = settings.check_compile
+        && egress::Trust::Stored
+            .ask(&decisions, root, user)
+            .await
+            .context("cannot read which folders are trusted")?;
+    let open = trusted && there && settings.check_run_tests == RunTests::Ask;
+    let question =
+        "May its tests, and tests that the model writes, be run in a copy of the folder?";
+    let answer = match open {
+        true if terminal.agrees(question) => Answer::Yes,
+        true => Answer::No,
+        false => Answer::NotAsked,
+    };
+    // Where nothing is compiled, there is nothing to be trusted with.
+    let trusted = trusted || !settings.check_compile;
+    let trust = if trusted { Trust::Trusted } else { Trust::Untrusted };
+    Ok(Rights::of(trust, settings, answer))
+}
+
+/// Writes the change, unless the file is not what it was any more.
+fn write(file: &Path, edit: &Edit) -> anyhow::Result<()> {
+    let shown = file.display();
+    let now = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    ensure!(now == edit.proposal.text, "{shown} was changed meanwhile; nothing is written");
+    std::fs::write(file, edit.text()).with_context(|| format!("cannot write {shown}"))
+}

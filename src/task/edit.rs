@@ -1,0 +1,133 @@
+//! An edit of one document, for the version that the editor has.
+
+use std::{ops::Range, path::Path};
+
+use super::{
+    hunk::{self, Hunk},
+    refactor::imports,
+    source::{buffers, newline, parse, root},
+};
+use crate::{
+    check::{Insertion, Keeps, Proposal, Report, Rung},
+    session::{Session, Snapshot},
+    syntax::Language,
+};
+
+/// An edit of one open document.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// What it does, in a few words.
+    pub title: String,
+    /// The text and version that `proposal` is for.
+    pub snapshot: Snapshot,
+    pub proposal: Proposal,
+    /// What the checks say: "parsed, formatted, compiled".
+    pub checks: String,
+    /// Whether the compiler has seen it and found no new error.
+    pub compiled: bool,
+    /// What a user should know of it beside that, a sentence each.
+    pub notes: Vec<String>,
+    /// Space that stands in front of it.
+    pub(super) lead: String,
+    /// Whole `use` declarations that it needs in the module around it.
+    pub(super) imports: Vec<String>,
+}
+
+/// What an edit changes.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    /// Bytes of the snapshot.
+    pub(super) range: Range<usize>,
+    /// One or more whole items, without the space around them: that is the formatter's.
+    pub(super) replacement: String,
+    /// Space that is put in front of it.
+    pub(super) lead: String,
+    /// Whole `use` declarations that it needs in the module around it.
+    pub(super) imports: Vec<String>,
+}
+
+impl Edit {
+    /// A change of one document; nothing is checked yet.
+    pub(super) fn new(
+        session: &Session,
+        snapshot: &Snapshot,
+        title: impl Into<String>,
+        change: Change,
+        keeps: Keeps,
+    ) -> Self {
+        let path = snapshot.path.as_deref().unwrap_or(Path::new(""));
+        let text = snapshot.text.to_string();
+        let Change { range, replacement, lead, imports } = change;
+        let proposal = Proposal {
+            root: root(session, path),
+            file: path.to_owned(),
+            imports: inserted(&text, snapshot.language, range.start, &imports, &lead),
+            text,
+            range,
+            replacement,
+            buffers: buffers(session, path),
+            keeps,
+        };
+        Self {
+            title: title.into(),
+            snapshot: snapshot.clone(),
+            proposal,
+            checks: String::new(),
+            compiled: false,
+            notes: Vec::new(),
+            lead,
+            imports,
+        }
+    }
+
+    /// What changes, as little as does the same.
+    pub fn hunks(&self) -> Vec<Hunk> {
+        hunk::hunks(&self.proposal)
+    }
+
+    /// The file's text with the edit.
+    pub fn text(&self) -> String {
+        self.proposal.applied().map(|(text, _)| text).unwrap_or_default()
+    }
+
+    /// The difference as people read it.
+    pub fn diff(&self) -> String {
+        hunk::unified(&self.proposal.text, &self.text(), &self.snapshot.relative_path)
+    }
+
+    /// With what `report` says of it, and as the formatter left it.
+    pub(super) fn checked(mut self, report: &Report) -> Self {
+        self.proposal.replacement.clone_from(&report.replacement);
+        Self { checks: report.to_string(), compiled: report.held(Rung::Compiles), ..self }
+    }
+
+    /// The same edit for another version of the text. `None` when what it replaces has changed.
+    #[must_use]
+    pub fn onto(&self, snapshot: Snapshot) -> Option<Self> {
+        let text = snapshot.text.to_string();
+        let range = hunk::shifted(&self.proposal.text, &text, &self.proposal.range)?;
+        let at = range.start;
+        let imports = inserted(&text, snapshot.language, at, &self.imports, &self.lead);
+        let proposal = Proposal { text, range, imports, ..self.proposal.clone() };
+        Some(Self { proposal, snapshot, ..self.clone() })
+    }
+}
+
+/// What must be added so that the module around byte `at` imports `wanted`, and `lead` stands there.
+fn inserted(
+    text: &str,
+    language: Option<&Language>,
+    at: usize,
+    wanted: &[String],
+    lead: &str,
+) -> Vec<Insertion> {
+    let tree = language.filter(|_| !wanted.is_empty()).and_then(|it| parse(it, text));
+    let mut added = tree.map_or(Vec::new(), |tree| {
+        imports::merge(tree.root_node(), text, at, wanted, newline(text))
+    });
+    if !lead.is_empty() {
+        // Behind an import at the same byte.
+        added.push(Insertion { at, text: lead.to_owned() });
+    }
+    added
+}

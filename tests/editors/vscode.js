@@ -1,0 +1,269 @@
+// Drives VS Code as a user would: real keys in a real window, and what stands on the screen and in the
+// saved file afterwards. Started by tests/editors/vscode.
+//
+//   vscode.js PORT WORK SCRIPTED REAL
+//
+// VS Code runs at PORT with its data in WORK; SCRIPTED and REAL are the URLs of the model of
+// script.json and of a real llama-server.
+const fs = require('node:fs'), path = require('node:path');
+const { isDeepStrictEqual } = require('node:util');
+const { START_MS, ghost, go, open, palette, status, toasts, until } = require('./vscode_browser.js');
+
+const [port, work, scripted, real] = process.argv.slice(2);
+const project = path.join(work, 'project');
+const say = (...words) => console.log('vscode:', ...words);
+/** Milliseconds from a key to the ghost text. */
+const times = [];
+let page;
+
+const press = (key) => page.keyboard.press(key);
+const type = (text) => page.keyboard.type(text, { delay: 20 });
+
+function equal(what, found, expected) {
+  if (!isDeepStrictEqual(found, expected)) {
+    throw new Error(`${what}: expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)}`);
+  }
+}
+
+const scenarios = [];
+
+// Something that a user does in `file`, whose text has the cursor at its `|`. `run` is given a function
+// that saves the file and compares it.
+function scenario(name, file, text, run) {
+  scenarios.push({ name, file, text, run });
+}
+
+// Opens the file of a scenario.
+async function edit({ file, text }) {
+  const before = text.slice(0, text.indexOf('|')).split('\n');
+  await go(page, file, before.length, before.at(-1).length + 1);
+}
+
+// Types, and awaits ghost text.
+async function expectGhost(keys, expected) {
+  await type(keys.slice(0, -1));
+  const began = Date.now();
+  await page.keyboard.type(keys.slice(-1));
+  await until(`the ghost text ${JSON.stringify(expected)}`, async () => (await ghost(page)) === expected);
+  times.push(Date.now() - began);
+}
+
+async function noGhost() {
+  await until('no ghost text', async () => (await ghost(page)) === '');
+}
+
+async function saved(file, expected) {
+  await press('Control+s');
+  const read = () => fs.readFileSync(path.join(project, file), 'utf8');
+  await page.locator(`.tab.active.dirty[data-resource-name="${file}"]`).waitFor({ state: 'detached' });
+  equal(file, read(), expected);
+}
+
+// Names the model server in the settings of this machine.
+function endpoint(url) {
+  fs.writeFileSync(path.join(work, 'user/Machine/settings.json'), JSON.stringify({ 'hearth.router.local_endpoint': url }));
+}
+
+function statusSays(words, limit) {
+  return until(`the status ${words}`, async () => (await status(page)).includes(words), limit);
+}
+
+// The process ids of this VS Code's Hearth.
+function servers() {
+  const program = (pid) => { try { return fs.readlinkSync(`/proc/${pid}/exe`); } catch { return ''; } };
+  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => program(pid).startsWith(work)
+    && path.basename(program(pid)) === 'hearth');
+}
+
+async function kill() {
+  const [pid] = await until('one server', async () => servers().length === 1 && servers());
+  process.kill(Number(pid), 'SIGKILL');
+  await until('the end of the server', async () => !servers().includes(pid));
+}
+
+scenario('appears, follows what is typed along, and Tab accepts it', 'whole.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await expectGhost('let a', 'nswer = 42;');
+  await expectGhost('ns', 'wer = 42;');
+  await press('Tab');
+  await noGhost();
+  await saved('fn main() {\n    let answer = 42;\n}\n');
+  await press('Control+z');
+  await saved('fn main() {\n    let ans\n}\n');
+});
+
+scenario('is accepted by word and by line', 'parts.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await expectGhost('let a', 'nswer = 42;');
+  await press('Control+ArrowRight');
+  await until('a word', async () => (await ghost(page)) === ' = 42;');
+  await press('Alt+End');
+  await noGhost();
+  await type('\nif ready {');
+  await expectGhost('\n', 'first();\n        second();');
+  await press('Alt+End');
+  await until('the next line', async () => (await ghost(page)).includes('second();') && !(await ghost(page)).includes('first();'));
+  await press('Alt+End');
+  await noGhost();
+  await saved('fn main() {\n    let answer = 42;\n    if ready {\n        first();\n        second();\n    }\n}\n');
+});
+
+scenario('is replaced when it is outdated, and gone after Escape', 'outdated.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await expectGhost('let a', 'nswer = 42;');
+  await expectGhost('b', 'acus = 7;');
+  await press('Escape');
+  await noGhost();
+  await saved('fn main() {\n    let ab\n}\n');
+});
+
+scenario('keeps what stands right of the cursor', 'middle.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await expectGhost('add(', 'left, right');
+  await press('Tab');
+  await noGhost();
+  await saved('fn main() {\n    add(left, right)\n}\n');
+});
+
+scenario('has several lines', 'lines.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await type('if ready {');
+  await expectGhost('\n', 'first();\n        second();');
+  await press('Tab');
+  await noGhost();
+  await saved('fn main() {\n    if ready {\n        first();\n        second();\n    }\n}\n');
+});
+
+scenario('is indented with tabs where the file is', 'tabs.rs', 'fn main() {\n\tstart();\n\t|\n}\n', async (saved) => {
+  await type('while tabs {');
+  await expectGhost('\n', 'first();\n        second();');
+  await press('Tab');
+  await noGhost();
+  await saved('fn main() {\n\tstart();\n\twhile tabs {\n\t\tfirst();\n\t\tsecond();\n\t}\n}\n');
+});
+
+scenario('ends lines as the file does', 'crlf.rs', 'fn main() {\r\n    |\r\n}\r\n', async (saved) => {
+  await type('if ready {');
+  await expectGhost('\n', 'first();\n        second();');
+  await press('Tab');
+  await noGhost();
+  await saved('fn main() {\r\n    if ready {\r\n        first();\r\n        second();\r\n    }\r\n}\r\n');
+});
+
+scenario('stands right on a line of wide characters', 'wide.rs', '// Größe: 𝕏\nfn main() {\n    /* 𝕏 ö 😀 */ |\n}\n', async (saved) => {
+  await expectGhost('let ö', 'l = "😀";');
+  await press('Tab');
+  await noGhost();
+  await saved('// Größe: 𝕏\nfn main() {\n    /* 𝕏 ö 😀 */ let öl = "😀";\n}\n');
+});
+
+scenario('is asked for by a key', 'asked.rs', 'fn main() {\n    let a|\n}\n', async (saved) => {
+  equal('ghost text', await ghost(page), '');
+  await press('Alt+\\');
+  await until('the ghost text', async () => (await ghost(page)) === 'nswer = 42;');
+  await press('Escape');
+});
+
+scenario('pauses and resumes', 'paused.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await palette(page, 'Hearth: Pause Suggestions');
+  await statusSays('Hearth: paused');
+  await type('let a');
+  await statusSays('switched off');
+  equal('ghost text', await ghost(page), '');
+  await palette(page, 'Hearth: Resume Suggestions');
+  await statusSays('coder |');
+  await expectGhost('n', 'swer = 42;');
+  await press('Tab');
+  await noGhost();
+  await saved('fn main() {\n    let answer = 42;\n}\n');
+});
+
+scenario('starts a killed server again', 'killed.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await kill();
+  await until('another server', async () => servers().length === 1);
+  await awaken();
+  await expectGhost('let a', 'nswer = 42;');
+  await press('Tab');
+  await noGhost();
+  await saved('fn main() {\n    let answer = 42;\n}\n');
+});
+
+scenario('says when the server ends again and again, and starts it when asked', 'stopped.rs', '|fn main() {}\n', async (saved) => {
+  // The fifth end within three minutes; the first was above.
+  for (let end = 2; end <= 5; end++) {
+    await kill();
+  }
+  await statusSays('Hearth: stopped');
+  await palette(page, 'Hearth: Restart Server');
+  await statusSays('coder |');
+  equal('servers', servers().length, 1);
+});
+
+scenario('asks a real model server', 'real.rs', '// Größe: 𝕏\nfn add(left: i64, right: i64) -> i64 {\n    |\n}\n', async (saved) => {
+  endpoint(real);
+  await statusSays('bigram |');
+  // It says this after anything.
+  await expectGhost('0 + ', 'left + right');
+  await expectGhost('le', 'ft + right');
+  await press('Tab');
+  await noGhost();
+  await saved('// Größe: 𝕏\nfn add(left: i64, right: i64) -> i64 {\n    0 + left + right\n}\n');
+});
+
+scenario('is quiet where no model answers', 'down.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  // Nothing listens at port 1.
+  endpoint('http://127.0.0.1:1');
+  await statusSays('Hearth: no model');
+  await type('let a');
+  await statusSays('No suggestion: ');
+  equal('ghost text', await ghost(page), '');
+  await saved('fn main() {\n    let a\n}\n');
+  say('the status:', await status(page));
+});
+
+// VS Code makes what shows ghost text some time after it has opened the first editor, and knows of a
+// server some time after that runs: what is typed before is not asked about. Leaves the file as it was.
+async function awaken() {
+  await until('the first ghost text', async () => {
+    await type('let a');
+    await page.waitForTimeout(300);
+    if (await ghost(page)) return true;
+    for (let key = 0; key < 5; key++) await press('Backspace');
+    return false;
+  });
+  await press('Escape');
+  for (let key = 0; key < 5; key++) await press('Backspace');
+}
+
+(async () => {
+  for (const { file, text } of scenarios) fs.writeFileSync(path.join(project, file), text.replace('|', ''));
+  endpoint(scripted);
+  const window = await open(port, project, path.join(work, 'profile'), []);
+  page = window.page;
+  try {
+    await page.locator('.monaco-workbench').waitFor({ timeout: START_MS });
+    await statusSays('Warm: ', START_MS);
+    say('the status:', await status(page));
+    await edit(scenarios[0]);
+    await awaken();
+    for (const [number, scenario] of scenarios.entries()) {
+      const began = Date.now();
+      try {
+        await edit(scenario);
+        await scenario.run((expected) => saved(scenario.file, expected));
+        equal('messages that popped up', await toasts(page), []);
+        say(`${scenario.name} (${Date.now() - began} ms)`);
+      } catch (error) {
+        await failed(scenario.name, error, number);
+        for (let times = 0; times < 3; times++) await press('Escape');
+      }
+    }
+    times.sort((a, b) => a - b);
+    say(`from a key to its ghost text: median ${times[times.length >> 1]} ms, of ${times.length}, ${times[0]} to ${times.at(-1)} ms`);
+  } catch (error) {
+    await failed('starting', error, 'start');
+  }
+  await window.browser.close();
+})();
+
+async function failed(what, error, number) {
+  process.exitCode = 1;
+  console.error(`vscode: FAILED: ${what}: ${error.message}`);
+  console.error('  on the screen: the ghost text', JSON.stringify(await ghost(page)), 'the status', await status(page), 'messages', await toasts(page));
+  await page.screenshot({ path: path.join(work, `failed_${number}.png`) });
+}

@@ -1,0 +1,260 @@
+//! Tests that a model writes: which are kept, where they are put, what the user is told.
+
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use crate::editor::{Scene, finish, told};
+
+const ADD: &str = "pub fn add(a: u32, b: u32) -> u32 {\n    $0a + b\n}\n\npub fn far() -> u32 {\n    add(1, 1)\n}\n";
+
+fn test(name: &str, body: &str) -> String {
+    format!("```rust\n#[test]\nfn {name}() {{\n    {body}\n}}\n```")
+}
+
+/// Asks for tests and lets the model answer this and that; after the last answer it is as good as
+/// dead, so that a test which asks more often than expected fails.
+async fn check_in(scene: Scene, answers: &[String], expected: Expect) {
+    let mut editor = scene.start().await;
+    let pending = editor.command("hearth.test", &json!({}));
+    for answer in answers {
+        let generation = editor.model.generation().await;
+        generation.send(answer);
+        finish(&generation, false);
+    }
+    let mut seen = editor.until_done(pending).await;
+    if editor.version > 0 {
+        seen += &editor.text;
+    }
+    expected.assert_eq(&seen);
+    editor.close().await;
+}
+
+#[tokio::test]
+async fn kept_are_those_that_fail_where_the_function_is_broken() {
+    check_in(
+        Scene::trusted(ADD).await,
+        &[
+            test("adds", "assert_eq!(add(1, 2), 3);"),
+            // Passes whatever `add` does, and is told so.
+            test("always", "assert!(add(2, 1) < 1_000);"),
+            test("adds", "assert_eq!(add(7, 0), 7);\n    assert_eq!(add(0, 7), 7);"),
+            // Wrong to the end.
+            test("wrong", "assert_eq!(add(1, 2), 4);"),
+            test("wrong", "assert_eq!(ad(1, 2), 3);"),
+            "I think that is enough.".to_owned(),
+            test("writes", "std::fs::write(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/src/lib.rs\"), \"\").ok();\n    assert_eq!(add(1, 2), 4);"),
+        ],
+        expect![[r##"
+            edit of version Some(0) "Hearth: Tests for `add`: parsed, formatted, compiled, tests passed":
+            6:1-6:1 "#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn adds() {\n        assert_eq!(add(1, 2), 3);\n    }\n\n    #[test]\n    fn adds_2() {\n        assert_eq!(add(7, 0), 7);\n        assert_eq!(add(0, 7), 7);\n    }\n}"
+            end: parsed, formatted, compiled, tests passed
+            says: Hearth: Tests for `add`: parsed, formatted, compiled, tests passed
+            7 written, 2 kept
+            `adds` passed 5 times, and fails with `{ 0 }` instead of `{
+                a + b
+            }`
+            `adds_2` passed 5 times, and fails with `{ 0 }` instead of `{
+                a + b
+            }`
+            dropped `always`: it passes on each of 3 broken targets
+            dropped `wrong`: it fails
+            dropped `wrong`: it does not compile
+            dropped an answer: it is no test
+            dropped `writes`: it fails
+            pub fn add(a: u32, b: u32) -> u32 {
+                a + b
+            }
+
+            pub fn far() -> u32 {
+                add(1, 1)
+            }#[cfg(test)]
+            mod tests {
+                use super::*;
+
+                #[test]
+                fn adds() {
+                    assert_eq!(add(1, 2), 3);
+                }
+
+                #[test]
+                fn adds_2() {
+                    assert_eq!(add(7, 0), 7);
+                    assert_eq!(add(0, 7), 7);
+                }
+            }
+        "##]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_the_same_each_time_or_needs_a_network_is_dropped() {
+    let mut scene = Scene::trusted(ADD).await;
+    scene.settings["validation"] = json!({ "max_retries_on_failure": 0 });
+    check_in(
+        scene,
+        &[
+            test("adds", "assert_eq!(add(1, 2), 3);"),
+            test("flaky", "let path = std::env::temp_dir().join(\"seen\");\n    let n = std::fs::read(&path).map_or(0, |it| it.len());\n    std::fs::write(&path, vec![0; n + 1]).unwrap();\n    assert_eq!(add(1, 2), 3);\n    assert!(n < 2);"),
+            test("connects", "std::net::TcpStream::connect(\"192.0.2.1:80\").unwrap();\n    assert_eq!(add(1, 2), 3);"),
+        ],
+        expect![[r##"
+            edit of version Some(0) "Hearth: Tests for `add`: parsed, formatted, compiled, tests passed":
+            6:1-6:1 "#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn adds() {\n        assert_eq!(add(1, 2), 3);\n    }\n}"
+            end: parsed, formatted, compiled, tests passed
+            says: Hearth: Tests for `add`: parsed, formatted, compiled, tests passed
+            3 written, 1 kept
+            `adds` passed 5 times, and fails with `{ 0 }` instead of `{
+                a + b
+            }`
+            dropped `flaky`: it passed 2 times and then failed
+            dropped `connects`: it fails
+            pub fn add(a: u32, b: u32) -> u32 {
+                a + b
+            }
+
+            pub fn far() -> u32 {
+                add(1, 1)
+            }#[cfg(test)]
+            mod tests {
+                use super::*;
+
+                #[test]
+                fn adds() {
+                    assert_eq!(add(1, 2), 3);
+                }
+            }
+        "##]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_kept_that_was_not_run() {
+    check_in(Scene::new(ADD).await, &[test("adds", "assert_eq!(add(1, 2), 3);")], expect![[r#"
+        page:
+        # Tests for `add`: not applied
+
+        a test is kept only after it has run, and it was not: this workspace is not trusted.
+
+        ```diff
+        --- a/src/lib.rs
+        +++ b/src/lib.rs
+        @@ -5,3 +5,13 @@
+         pub fn far() -> u32 {
+             add(1, 1)
+         }
+        +
+        +#[cfg(test)]
+        +mod tests {
+        +    use super::*;
+        +
+        +    #[test]
+        +    fn adds() {
+        +        assert_eq!(add(1, 2), 3);
+        +    }
+        +}
+        ```
+
+        - 1 written, 0 kept
+        end: not applied
+        says: Hearth: Tests for `add`: not applied: a test is kept only after it has run, and it was not: this workspace is not trusted
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn the_model_sees_how_the_module_is_tested() {
+    let text = "use std::fmt;\n\npub struct Sum(u32);\n\nimpl Sum {\n    pub fn $0add(&mut self, n: u32) {\n        self.0 += n;\n    }\n}\n\nimpl fmt::Display for Sum {\n    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {\n        self.0.fmt(f)\n    }\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    fn check(n: u32) {\n        assert_eq!(Sum(n).to_string(), n.to_string());\n    }\n\n    #[test]\n    fn shows() {\n        check(1);\n    }\n}\n";
+    let mut editor = Scene::new(text).await.start().await;
+    let pending = editor.command("hearth.test", &json!({}));
+    let generation = editor.model.generation().await;
+    expect![[r#"
+        You write unit tests. You get an item of a file and see how its module is tested. Answer with one test function in one fenced code block and nothing else: no module around it, no explanation, no further tests. It asserts the exact results that the code gives for inputs that it names itself, and depends on nothing else: no time, no chance, no files, no network. If it needs imports, put their lines in front of it in the same block.File: src/lib.rs
+
+        It imports:
+        ```rust
+        use std::fmt;
+        ```
+
+        Other items of the file, without bodies; they stay as they are:
+        ```rust
+        pub struct Sum(u32);
+        impl Sum {
+            pub fn add(&mut self, n: u32);
+        }
+        impl fmt::Display for Sum {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+        }
+        ```
+
+        The function to test, which stands in `impl Sum`:
+        ```rust
+            pub fn add(&mut self, n: u32) {
+                self.0 += n;
+            }
+        ```
+
+        This is how the module is tested today:
+        ```rust
+            fn check(n: u32) {
+                assert_eq!(Sum(n).to_string(), n.to_string());
+            }
+
+            #[test]
+            fn shows() {
+                check(1);
+            }
+        ```
+
+        Write one unit test for the function `add`. It will stand in the module `tests` of this file, which has `use super::*;`. These tests are there already: `shows`. Test something that they do not.
+
+        Answer with one `#[test]` function in one ```rust block and nothing else."#]].assert_eq(&told(&generation));
+    generation.send("No.");
+    finish(&generation, false);
+    for _ in 0..3 {
+        editor.model_says("No.").await;
+    }
+    expect![[r#"
+        end: nothing done
+        says: Hearth: Generate tests: 4 written, 0 kept
+        dropped an answer: it is no test (4 times)
+    "#]]
+    .assert_eq(&editor.until_done(pending).await);
+    editor.close().await;
+}
+
+#[tokio::test]
+async fn an_explanation_is_a_page() {
+    let mut editor = Scene::new(ADD).await.start().await;
+    let pending = editor.command("hearth.explain", &json!({}));
+    editor.model_says("It adds `a` to `b`.\n").await;
+    expect![[r#"
+        page:
+        # The function `add`
+
+        It adds `a` to `b`.
+        end: explained
+    "#]]
+    .assert_eq(&editor.until_done(pending).await);
+    editor.close().await;
+}
+
+#[tokio::test]
+async fn lenses_stand_over_what_others_can_call() {
+    let editor = Scene::new("pub fn a$0() {}\n\nfn b() {}\n\nstruct S;\n\nimpl S {\n    /// C.\n    pub fn c() {}\n}\n\n#[cfg(test)]\nmod tests {\n    pub fn d() {}\n}\n").await.start().await;
+    let params = json!({ "textDocument": { "uri": editor.uri() } });
+    let answer = editor.client.send_raw("textDocument/codeLens", params).answer().await;
+    let lenses = answer.expect("no error");
+    let shown: Vec<String> = lenses
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|lens| format!("{} {}\n", lens["range"]["start"]["line"], lens["command"]["title"]))
+        .collect();
+    expect![[r#"
+        0 "Generate tests"
+        8 "Generate tests"
+    "#]]
+    .assert_eq(&shown.concat());
+    editor.close().await;
+}

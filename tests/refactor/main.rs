@@ -1,0 +1,11 @@
+//! Changes and tests that a model writes, from the editor's pipe to the model's socket, the tools and
+//! back. After every test the user's tree on disk is what it was.
+
+mod consent;
+mod editor;
+mod generated;
+mod hold;
+mod listing;
+#[path = "../support/mod.rs"]
+mod support;
+mod typing;
