@@ -124,9 +124,6 @@ impl Open<'_> {
             } else {
                 tree.root_node().has_error()
             };
-            if is_cut && std::env::var_os("SHOW_CUT").is_some() {
-                println!("--- cut {is_verbatim}\n{text}");
-            }
             cut += usize::from(is_cut);
             let defines = truth::definitions(tree.root_node(), &text);
             let defines = defines.into_iter().map(|definition| definition.name).collect();
