@@ -128,9 +128,42 @@ fn a_parameter_brings_its_type_with_members_and_without_bodies() {
         &[RIDE, WHEEL, ("src/far.rs", "pub fn unrelated(far: u8) -> u8 {\n    far\n}\n")],
         expect![[r#"
             # src/wheel.rs
+            //! Wheels.
+
+            /// Turns.
+            #[derive(Debug)]
+            pub struct Wheel {
+                pub spokes: u32, // many
+                hub: Hub,
+            }
+
+            impl Wheel {
+                pub fn turn(&mut self, by: Angle) -> Turned {
+                    let secret = by;
+                    Turned(secret)
+                }
+            }
+
+            pub struct Turned(Angle);
+
+            pub enum Angle {
+                Degrees(f64),
+                Full,
+            }
+
+            struct Hub;
+            # src/wheel.rs
             pub struct Wheel {
                 pub spokes: u32,
                 hub: Hub,
+            }
+            impl Wheel {
+                pub fn turn(&mut self, by: Angle) -> Turned;
+            }
+            pub struct Turned(Angle);
+            pub enum Angle {
+                Degrees(f64),
+                Full,
             }
         "#]],
     );
@@ -173,6 +206,11 @@ fn a_trait_and_a_macro_are_shown_whole() {
                 };
             }
             # src/b.rs
+            pub trait Spin: Sized {
+                const MOST: u32;
+                fn spin_fast(&self) -> u32;
+                fn spin_slow(&self) -> u32;
+            }
             macro_rules! spin {}
         "#]],
     );
