@@ -123,7 +123,7 @@ const RIDE: (&str, &str) = (
 );
 
 #[test]
-fn a_parameter_brings_its_type_with_members_and_without_bodies() {
+fn a_parameter_brings_its_type_and_what_can_be_called_on_it() {
     check(
         &[RIDE, WHEEL, ("src/far.rs", "pub fn unrelated(far: u8) -> u8 {\n    far\n}\n")],
         expect![[r#"
