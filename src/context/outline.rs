@@ -10,7 +10,7 @@ const INDENT: &str = "    ";
 
 /// What a definition is shown by: itself, or the type whose field or variant it is. `None` for what
 /// says nothing of its own.
-pub(super) fn shown_by<'a>(item: Item<'a>) -> Option<Item<'a>> {
+pub(super) fn shown_by(item: Item<'_>) -> Option<Item<'_>> {
     match item.kind() {
         Kind::Field | Kind::Variant => {
             let parent = item.parent()?;
@@ -22,7 +22,7 @@ pub(super) fn shown_by<'a>(item: Item<'a>) -> Option<Item<'a>> {
 }
 
 /// What an item is shown inside of, if it cannot stand alone.
-pub(super) fn container<'a>(item: Item<'a>) -> Option<Item<'a>> {
+pub(super) fn container(item: Item<'_>) -> Option<Item<'_>> {
     item.parent().filter(|parent| is_container(*parent))
 }
 

@@ -329,7 +329,9 @@ impl Pool<'_> {
         let (own, foreign): (Vec<_>, Vec<_>) = namesakes.partition(|item| is_own(*item));
         let namesakes = if own.is_empty() { foreign } else { own };
         if namesakes.len() <= MAX_NAMESAKES {
-            namesakes.into_iter().for_each(|item| self.add(item));
+            for item in namesakes {
+                self.add(item);
+            }
         }
     }
 
@@ -410,6 +412,7 @@ impl<'a> Describer<'a> {
         receiver.copied().unwrap_or(0.0)
     }
 
+    #[expect(clippy::too_many_lines, reason = "a line a feature")]
     fn describe(&self, item: Item<'_>) -> Features {
         let name = item.symbol();
         let mention = self.scene.mentions.get(&name);

@@ -298,6 +298,7 @@ impl<'a, F: Fn(&str) -> usize> Choice<'a, F> {
     }
 
     /// Takes a unit if there is room for it and for what it has to stand in.
+    #[expect(clippy::result_large_err, reason = "the unit goes back to whoever gave it")]
     fn take(&mut self, unit: Unit<'a>) -> Result<(), Unit<'a>> {
         let file = unit.item.place().file;
         let around = container(unit.item);
