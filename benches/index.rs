@@ -125,7 +125,7 @@ fn cold(page: &mut String, packages: &[PathBuf], lines: usize) {
         looking.join().expect("it only looks")
     });
     let took = began.elapsed();
-    let worked = processor_time() - worked;
+    let worked = since(worked);
     let held = resident().saturating_sub(before);
     let totals = index.read().totals();
     let skipped = index.progress().borrow().skipped.clone();
@@ -222,7 +222,7 @@ fn changes(page: &mut String, packages: &[PathBuf]) {
         index.edited(Arc::clone(&path), Some(language), text, Some(tree));
         block_on(index.settled());
         edits.push(parsed.elapsed());
-        worked.push(processor_time() - before);
+        worked.push(since(before));
         with_parse.push(began.elapsed());
         index.closed(&path);
         block_on(index.settled());
@@ -239,10 +239,10 @@ fn changes(page: &mut String, packages: &[PathBuf]) {
         index.changed_on_disk([file.as_path()]);
         block_on(index.settled());
         on_disk.push(began.elapsed());
-        let worked = processor_time() - before;
+        let worked = since(before);
         let before = processor_time();
         drop(language.parse_text(&text, &never));
-        ratios.push(worked.as_secs_f64() / (processor_time() - before).as_secs_f64());
+        ratios.push(worked.as_secs_f64() / since(before).as_secs_f64());
     }
     row(page, "a file changed on disk", on_disk, None);
     ratios.sort_by(f64::total_cmp);
@@ -270,7 +270,7 @@ fn dependencies(page: &mut String) {
         "dependencies of Hearth: {} public items, {:.2} s, on the processor {:.2} s; {:.0} MiB more",
         item_count(&index) - items,
         began.elapsed().as_secs_f64(),
-        (processor_time() - worked).as_secs_f64(),
+        since(worked).as_secs_f64(),
         mebibytes(resident().saturating_sub(before)),
     );
 }
@@ -313,6 +313,11 @@ fn resident() -> usize {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<usize>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+/// Processor time since `before`.
+fn since(before: Duration) -> Duration {
+    processor_time().saturating_sub(before)
 }
 
 /// How long the process has had a processor; nothing where that cannot be asked.

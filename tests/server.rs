@@ -264,25 +264,42 @@ async fn an_editor_with_ghost_text_is_offered_no_list() {
     check_capabilities(
         setup,
         expect![[r#"
-        {
-          "executeCommandProvider": {
-            "commands": [
-              "hearth.accepted"
-            ]
-          },
-          "inlineCompletionProvider": true,
-          "positionEncoding": "utf-8",
-          "textDocumentSync": {
-            "change": 2,
-            "openClose": true
-          },
-          "workspace": {
-            "workspaceFolders": {
-              "changeNotifications": true,
-              "supported": true
-            }
-          }
-        }"#]],
+            {
+              "positionEncoding": "utf-8",
+              "textDocumentSync": {
+                "openClose": true,
+                "change": 2
+              },
+              "codeActionProvider": {
+                "codeActionKinds": [
+                  "refactor.rewrite.hearth",
+                  "refactor.extract.hearth",
+                  "quickfix.hearth",
+                  "source.hearth"
+                ],
+                "resolveProvider": false
+              },
+              "executeCommandProvider": {
+                "commands": [
+                  "hearth.accepted",
+                  "hearth.pause",
+                  "hearth.resume",
+                  "hearth.trust",
+                  "hearth.refactor",
+                  "hearth.test",
+                  "hearth.explain",
+                  "hearth.install"
+                ],
+                "workDoneProgress": true
+              },
+              "inlineCompletionProvider": true,
+              "workspace": {
+                "workspaceFolders": {
+                  "supported": true,
+                  "changeNotifications": true
+                }
+              }
+            }"#]],
     )
     .await;
 }
@@ -294,6 +311,11 @@ async fn an_editor_without_ghost_text_is_offered_the_list() {
         setup,
         expect![[r#"
             {
+              "positionEncoding": "utf-16",
+              "textDocumentSync": {
+                "openClose": true,
+                "change": 2
+              },
               "completionProvider": {
                 "triggerCharacters": [
                   ".",
@@ -303,21 +325,33 @@ async fn an_editor_without_ghost_text_is_offered_the_list() {
                   "{"
                 ]
               },
+              "codeActionProvider": {
+                "codeActionKinds": [
+                  "refactor.rewrite.hearth",
+                  "refactor.extract.hearth",
+                  "quickfix.hearth",
+                  "source.hearth"
+                ],
+                "resolveProvider": false
+              },
               "executeCommandProvider": {
                 "commands": [
-                  "hearth.accepted"
-                ]
+                  "hearth.accepted",
+                  "hearth.pause",
+                  "hearth.resume",
+                  "hearth.trust",
+                  "hearth.refactor",
+                  "hearth.test",
+                  "hearth.explain",
+                  "hearth.install"
+                ],
+                "workDoneProgress": true
               },
               "inlineCompletionProvider": true,
-              "positionEncoding": "utf-16",
-              "textDocumentSync": {
-                "change": 2,
-                "openClose": true
-              },
               "workspace": {
                 "workspaceFolders": {
-                  "changeNotifications": true,
-                  "supported": true
+                  "supported": true,
+                  "changeNotifications": true
                 }
               }
             }"#]],

@@ -43,9 +43,11 @@ struct Plan {
 /// A file and what belongs into it.
 struct Target {
     path: PathBuf,
-    /// From the file's text, empty where there is none, to what it should be.
-    merge: Box<dyn Fn(&str) -> anyhow::Result<String>>,
+    merge: Box<Merge>,
 }
+
+/// From a file's text, empty where there is none, to what it should be.
+type Merge = dyn Fn(&str) -> anyhow::Result<String>;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let program = program()?;

@@ -53,20 +53,17 @@ fn merge(before: &str, fragment: &DocumentMut) -> anyhow::Result<String> {
             languages.push(ours.clone());
             continue;
         };
-        match theirs.get_mut("language-servers") {
-            Some(list) => {
-                let list = list.as_array_mut().context("`language-servers` is not a list")?;
-                let hearth = servers_of(ours).find(|server| server_name(server) == Some("hearth"));
-                if !list.iter().any(|server| server_name(server) == Some("hearth"))
-                    && let Some(hearth) = hearth
-                {
-                    list.push(hearth.clone());
-                }
-            }
-            None => {
-                let all: Array = servers_of(ours).cloned().collect();
-                theirs.insert("language-servers", toml_edit::value(all));
-            }
+        let Some(list) = theirs.get_mut("language-servers") else {
+            let all: Array = servers_of(ours).cloned().collect();
+            theirs.insert("language-servers", toml_edit::value(all));
+            continue;
+        };
+        let list = list.as_array_mut().context("`language-servers` is not a list")?;
+        let hearth = servers_of(ours).find(|server| server_name(server) == Some("hearth"));
+        if !list.iter().any(|server| server_name(server) == Some("hearth"))
+            && let Some(hearth) = hearth
+        {
+            list.push(hearth.clone());
         }
     }
     Ok(document.to_string())

@@ -274,10 +274,9 @@ mod tests {
         let shown = match read(said, stop, &wanted) {
             Err(malformed) => malformed.to_string(),
             Ok(Answer { item, imports, beside }) => {
-                let mut shown = imports.iter().map(|line| format!("{line}\n")).collect::<String>();
-                shown.push_str(&format!("=\n    {item}\n"));
-                shown.extend(beside.iter().map(|(name, text)| format!("+ {name}\n    {text}\n")));
-                shown
+                let beside = beside.iter().map(|(name, text)| format!("+ {name}\n    {text}"));
+                let lines = imports.into_iter().chain([format!("=\n    {item}")]).chain(beside);
+                lines.collect::<Vec<_>>().join("\n") + "\n"
             }
         };
         expected.assert_eq(&shown);
@@ -310,7 +309,7 @@ mod tests {
         check(
             &format!(
                 "1. So:\n   ```rust\n{}\n   ```\n",
-                item.replace("\n", "\n   ").replacen("    ", "       ", 1)
+                item.replace('\n', "\n   ").replacen("    ", "       ", 1)
             ),
             plain(),
         );

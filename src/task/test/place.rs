@@ -200,7 +200,8 @@ mod tests {
                 place.tests, place.samples
             )
         });
-        expected.assert_eq(&shown.unwrap_or_else(|why| why));
+        let shown = shown.unwrap_or_else(|why| why);
+        expected.assert_eq(&shown.replace('\r', "␍"));
     }
 
     #[test]
@@ -301,19 +302,19 @@ mod tests {
             "fn $0f() {}\r\n",
             expect![[r#"
                 tests [], samples [], imports []
-                fn f() {}
-
-                #[cfg(test)]
-                mod tests {
-                    use super::*;
-                    use std::fmt;
-
-                    #[test]
-                    fn one() {}
-
-                    #[test]
-                    fn two() {}
-                }
+                fn f() {}␍
+                ␍
+                #[cfg(test)]␍
+                mod tests {␍
+                    use super::*;␍
+                    use std::fmt;␍
+                ␍
+                    #[test]␍
+                    fn one() {}␍
+                ␍
+                    #[test]␍
+                    fn two() {}␍
+                }␍
             "#]],
         );
     }
