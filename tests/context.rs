@@ -95,7 +95,8 @@ fn text(pieces: &[Piece]) -> String {
     pieces
         .iter()
         .map(|piece| format!("# {}\n{}", piece.definition.path, piece.definition.text))
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// The first file has the cursor.

@@ -18,7 +18,14 @@
 //! holes with every needed definition. *Precision*: of the tokens taken from other files, the share
 //! in pieces that mention a needed name. All in percent. Tokens are [`TokenCounter`]'s, calibrated to
 //! 3.3 bytes each, for every row.
-#![allow(clippy::print_stdout, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    clippy::print_stderr,
+    clippy::similar_names,
+    clippy::doc_markdown
+)]
 
 mod baselines;
 mod corpus;
