@@ -37,7 +37,7 @@ fn prompt(snapshot: &Snapshot, offset: usize, hold: &HoldCell, counter: &TokenCo
         offset,
         hold,
     };
-    build(&view, Mode::Fim(&QWEN), Order::Plain, &budget(counter)).expect("it fits")
+    build(&view, None, Mode::Fim(&QWEN), Order::Plain, &budget(counter)).expect("it fits").prompt
 }
 
 /// Learns a count for every large piece of a prompt, as is done after each answer.

@@ -25,7 +25,7 @@ use hearth::lsp::ext::StatusState;
 use serde_json::json;
 use support::{
     client::{Client, Pending, Setup},
-    fake_model::{Ending, FakeModel},
+    fake_model::{Ending, FakeModel, Generation},
 };
 use tower_lsp::gen_lsp_types::Position;
 
@@ -113,16 +113,23 @@ async fn replay(lines: usize) -> Replayed {
         .collect();
     let (mut to_model, mut to_editor) = (Vec::new(), Vec::new());
     'typing: for (line, new) in (middle..).zip(typed) {
+        let mut written = String::new();
         client.change(file, (line, 0), (line, 0), "\n");
         let mut at = Position { line, character: 0 };
         for key in new.chars().filter(char::is_ascii) {
             if to_model.len() == KEYS {
                 break 'typing;
             }
+            written.push(key);
+            if written.trim_end().ends_with([';', '}', ',']) {
+                // Behind a finished line nobody is asked.
+                at = client.type_at(file, at, &key.to_string());
+                continue;
+            }
             let began = Instant::now();
             at = client.type_at(file, at, &key.to_string());
             let pending = ask(&client, file, at);
-            let generation = model.generation().await;
+            let generation = asked_since(&model, began).await;
             to_model.push(generation.request.body_at - began);
             generation.accept();
             // A model thinks for a while; meanwhile the server prepares.
@@ -132,6 +139,8 @@ async fn replay(lines: usize) -> Replayed {
             generation.finish_as(Ending { prompt_tokens: 4_000, ..Ending::default() });
             pending.answer().await.expect("an answer");
             to_editor.push(last_byte.elapsed());
+            // What follows is asked for in advance, and given up with the next key.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.id().expect("running")));
@@ -150,6 +159,16 @@ fn ask(client: &Client, file: &str, at: Position) -> Pending {
     client.send_raw("textDocument/inlineCompletion", params)
 }
 
+/// The generation that a key has started, not one that was asked for in advance before it.
+async fn asked_since(model: &FakeModel, key: Instant) -> Generation {
+    loop {
+        let generation = model.generation().await;
+        if generation.request.head_at >= key {
+            return generation;
+        }
+    }
+}
+
 /// Stops a generation that has said something, by a key that it disagrees with or by a cancel.
 async fn stops(
     client: &mut Client,
@@ -162,8 +181,9 @@ async fn stops(
     for _ in 0..STOPS {
         client.change(file, (line, 0), (line, 0), "\n");
         let at = Position { line, character: 0 };
+        let asked = Instant::now();
         let pending = ask(client, file, at);
-        let mut generation = model.generation().await;
+        let mut generation = asked_since(model, asked).await;
         generation.send("let kept");
         // The text arrives, and the model thinks on.
         tokio::time::sleep(Duration::from_millis(15)).await;

@@ -166,3 +166,40 @@ fn an_editor_is_set_up_once_and_what_was_there_is_kept() {
         assert!(read(path).contains(if editor == "neovim" { "require('hearth')" } else { "mine" }));
     }
 }
+
+#[tokio::test]
+async fn the_context_is_shown_with_its_reasons() {
+    let model = FakeModel::llama_server().await;
+    let home = tempfile::tempdir().expect("a folder");
+    let wheel = "pub struct Wheel {\n    pub spokes: u32,\n}\n";
+    let ride = "use crate::b::Wheel;\n\nfn ride(wheel: &Wheel) {\n    wheel.\n}\n";
+    for (name, text) in [("a.rs", ride), ("b.rs", wheel)] {
+        std::fs::write(home.path().join(name), text).expect("writable");
+    }
+    let context = async |arguments: &[&str]| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
+            .args(["context", "a.rs:4:11", "--set"])
+            .arg(format!("router.local_endpoint={}", model.url()))
+            .args(arguments)
+            .current_dir(home.path())
+            .env("XDG_CONFIG_HOME", home.path())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .expect("hearth starts")
+    };
+    let (code, out, about) = shown(&context(&[]).await);
+    assert_eq!(code, Some(0), "{about}");
+    assert!(out.starts_with("coder, "), "{out}");
+    assert!(out.contains("  b.rs\n") && out.contains("  b::Wheel  ("), "{out}");
+    assert!(out.contains("  a.rs, around the cursor\n"), "{out}");
+    let (_, out, _) = shown(&context(&["--json"]).await);
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    // The likeliest stands last, next to the document.
+    let last = json["otherFiles"].as_array().and_then(|files| files.last()).expect("a file");
+    assert_eq!((&last["text"], &last["parts"][0]["name"]), (&wheel.into(), &"b::Wheel".into()));
+    assert_eq!(json["document"]["path"], "a.rs");
+    let (_, out, _) = shown(&context(&["--set", "context.max_tokens=0", "--json"]).await);
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(json["otherFiles"], serde_json::json!([]));
+}

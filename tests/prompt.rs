@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use hearth::{
     context::{
         layout::Order,
-        prompt::build,
+        prompt,
         window::{Share, View},
     },
     model::{
@@ -26,6 +26,10 @@ fn parsed(text: &Rope) -> Option<Tree> {
 
 fn view<'a>(text: &'a Rope, tree: Option<&'a Tree>, offset: usize, hold: &'a HoldCell) -> View<'a> {
     View { text, tree, language: Language::by_id("rust"), path: "src/a.rs", offset, hold }
+}
+
+fn build(view: &View<'_>, mode: Mode, order: Order, budget: &Budget) -> Option<Prompt> {
+    prompt::build(view, None, mode, order, budget).map(|built| built.prompt)
 }
 
 fn text(prompt: &Prompt) -> String {

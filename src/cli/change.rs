@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
-use super::{complete::open, place::Line, terminal::Terminal};
+use super::{place::Line, terminal::Terminal, workspace::open};
 use crate::{
     check::{Answer, Checker, Limits, Rights, Trust},
     config::{self, RunTests, Settings, Toolchains},

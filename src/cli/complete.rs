@@ -1,19 +1,16 @@
 //! `hearth complete FILE:LINE:COL`: the suggestion that an editor would show there.
 
-use std::{io::Write as _, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::place::Place;
+use super::{place::Place, workspace::Workspace};
 use crate::{
     config::Settings,
-    index::{Index, Scope},
     model::Client,
     route::State,
-    session::{Document, Opened},
-    syntax::Language,
     task::{self, Answer, Audience, Desk, Report},
 };
 
@@ -56,12 +53,12 @@ async fn complete(
     place: &Place,
     settings: Arc<Settings>,
 ) -> anyhow::Result<(Answer, Option<Arc<Report>>)> {
-    let document = open(&place.file)?;
-    let snapshot = document.snapshot();
+    let workspace = Workspace::around(&place.file)?;
+    let snapshot = workspace.document.snapshot();
     let offset = place.offset(&snapshot.text)?;
     let (_settings, subscription) = watch::channel(Arc::clone(&settings));
-    let index = Arc::new(Index::start(Scope::default()));
-    let desk = Arc::new(Desk::open(Client::new()?, subscription, index));
+    let index = workspace.index(&settings);
+    let desk = Arc::new(Desk::open(Client::new()?, subscription, Arc::clone(&index)));
     let mut health = desk.router().watch();
     let ready = health.wait_for(|health| match health.state {
         State::Warm | State::Down => true,
@@ -74,35 +71,13 @@ async fn complete(
         Ok(Ok(health)) => bail!("{}", health.message),
         Ok(Err(_)) | Err(_) => bail!("the model was not loaded within {} s", LOADING.as_secs()),
     }
+    index.settled().await;
     let ticket = task::ask(&desk, &snapshot, offset);
     let answer =
         task::complete(Arc::clone(&desk), settings, snapshot, offset, ticket, Audience::Command)
             .await;
     let report = desk.last().borrow().report.clone();
     Ok((answer, report))
-}
-
-pub(super) fn open(file: &Path) -> anyhow::Result<Document> {
-    let shown = file.display();
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
-    let text = String::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.contains('\0'))
-        .with_context(|| format!("{shown} is not text in UTF-8"))?;
-    let path: Arc<Path> =
-        std::path::absolute(file).with_context(|| format!("cannot find {shown}"))?.into();
-    let language = Language::by_path(file).map_or("plaintext", |language| language.id);
-    let relative = shown.to_string().replace('\\', "/");
-    let opened = Opened {
-        uri: path.to_string_lossy().into(),
-        path: Some(path),
-        language_id: language.into(),
-        version: 0,
-        text,
-    };
-    let document = Document::new(opened, relative.trim_start_matches("./").into(), None);
-    document.reparse();
-    Ok(document)
 }
 
 fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> anyhow::Result<()> {

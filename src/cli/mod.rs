@@ -5,6 +5,7 @@
 
 mod change;
 mod complete;
+mod context;
 mod egress;
 mod model;
 mod place;
@@ -14,6 +15,7 @@ mod setup;
 mod status;
 pub mod terminal;
 mod trust;
+mod workspace;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -46,6 +48,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Complete the code at one place of a file and print the completion
     Complete(complete::Arguments),
+    /// Say what a model would be shown at one place of a file, and why
+    Context(context::Arguments),
     /// Change an item as told and print the diff, once it has been checked
     Refactor(change::Refactor),
     /// Write tests for a function or a type and print the diff, once they have been on trial
@@ -71,6 +75,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(serve) => serve::run(&serve, &arguments.assignments),
         Command::Complete(complete) => complete::run(&complete, &arguments.assignments),
+        Command::Context(context) => context::run(&context, &arguments.assignments),
         Command::Refactor(refactor) => change::refactor(refactor, &arguments.assignments),
         Command::Test(test) => change::test(&test, &arguments.assignments),
         Command::Setup(setup) => setup::run(&setup),

@@ -145,6 +145,9 @@ settings! {
     /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well, and files
     /// that look like a place for keys never leave this machine.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
+    /// Tokens of a prompt that may show definitions and similar code of other files, at the most; 0 for
+    /// none. What is unlikely to help is left out anyway.
+    "context.max_tokens" Workspace context_max_tokens: Bounded<0, 1_000_000> = Bounded::new(2_000);
     /// Whether the public signatures of dependencies count as context, where their source is on this
     /// machine (Cargo's registry).
     "context.dependencies" Workspace context_dependencies: bool = true;

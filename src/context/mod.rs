@@ -1,5 +1,13 @@
-//! What the model sees: the window around the cursor, laid out as a prompt that fits.
+//! What the model sees: the window around the cursor and what it needs of other files, laid out as a
+//! prompt that fits.
 
+mod infer;
 pub mod layout;
+mod outline;
 pub mod prompt;
+pub mod rank;
+pub mod recall;
+mod scene;
+pub mod shelf;
+mod weights;
 pub mod window;

@@ -3,10 +3,14 @@
 //!
 //! Models are trained on `\n`, so that is what they see, whatever ends the file's lines.
 
+use std::sync::Arc;
+
 use crate::model::{Budget, Prompt, Segment, fim::Mode};
 
 use super::{
-    layout::{Order, Situation, lay_out},
+    layout::{Definition, Order, Situation, lay_out},
+    recall::{Recalled, with_line_feeds},
+    shelf::Workspace,
     window::{Share, View},
 };
 
@@ -28,14 +32,67 @@ const HOLE_SYSTEM: &str = "You complete source code. The user sends a part of a 
 /// Where the text is missing, for a model that follows instructions.
 const HOLE: &str = "<HOLE>";
 
-/// Builds the prompt for the text that is missing at the cursor of `view`.
+/// Of a budget that is not large, the part that other files may have, in percent.
+const OTHER_FILES: usize = 60;
+
+/// Tokens that the document never needs more of: its usual share and what stands around it.
+const OWN_FILE: usize = 3_800;
+
+/// Bytes of a token, at the least, before anything is known of a model's tokens.
+const BYTES_OF_TOKEN: usize = 3;
+
+/// A prompt, and what it shows of other files.
+#[derive(Debug, Clone)]
+pub struct Built {
+    pub prompt: Prompt,
+    pub recalled: Arc<Recalled>,
+}
+
+/// Builds the prompt for the text that is missing at the cursor of `view`, with what it needs of the
+/// `workspace`.
 ///
-/// `None` when not even the cursor's line fits into the budget.
-pub fn build(view: &View<'_>, mode: Mode, order: Order, budget: &Budget) -> Option<Prompt> {
+/// Other files have what room the document leaves them. `None` when not even the cursor's line fits
+/// into the budget.
+pub fn build(
+    view: &View<'_>,
+    workspace: Option<&Workspace<'_>>,
+    mode: Mode,
+    order: Order,
+    budget: &Budget,
+) -> Option<Built> {
+    // The short window of Hearth's own model leaves no room for them.
+    if let Some(workspace) = workspace.filter(|_| order == Order::Plain) {
+        let left = budget.left();
+        let room = (left * OTHER_FILES / 100).max(left.saturating_sub(OWN_FILE));
+        let recalled = workspace.around(view, room, |text| budget.count(text));
+        if !recalled.pieces.is_empty()
+            && let Some(prompt) = around(view, &recalled, (mode, order), budget)
+        {
+            return Some(Built { prompt, recalled });
+        }
+    }
+    let recalled = Arc::default();
+    Some(Built { prompt: around(view, &recalled, (mode, order), budget)?, recalled })
+}
+
+/// As much of the document as fits beside what is recalled.
+fn around(
+    view: &View<'_>,
+    recalled: &Recalled,
+    (mode, order): (Mode, Order),
+    budget: &Budget,
+) -> Option<Prompt> {
+    let shown: usize = recalled.pieces.iter().map(|piece| piece.tokens).sum();
+    let most = budget.left().saturating_sub(shown) * BYTES_OF_TOKEN;
     let mut share = share(order);
+    let all = share.prefix + share.suffix;
+    if shown > 0 && most < all {
+        share.suffix = most * share.suffix / all;
+        share.prefix = most - share.suffix;
+    }
     // A quarter less each time: some twenty tries from the usual share to nothing.
     while share.prefix > 0 {
-        if let Some(prompt) = lay(view, share, (mode, order), budget.clone()) {
+        if let Some(prompt) = lay(view, recalled, share, (mode, order), budget.clone()) {
             return Some(prompt);
         }
         share = Share { prefix: share.prefix * 3 / 4, suffix: share.suffix * 3 / 4 };
@@ -58,6 +115,7 @@ const fn share(order: Order) -> Share {
 
 fn lay(
     view: &View<'_>,
+    recalled: &Recalled,
     share: Share,
     (mode, order): (Mode, Order),
     budget: Budget,
@@ -65,12 +123,11 @@ fn lay(
     let window = view.window(share);
     let offset = view.cursor().clamp(window.start, window.end);
     let line = view.text.line_to_byte(view.text.byte_to_line(offset)).max(window.start);
-    let text = |from: usize, to: usize| {
-        let text = view.text.byte_slice(from..to).to_string();
-        if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
-    };
+    let text = |from: usize, to: usize| with_line_feeds(view.text.byte_slice(from..to).to_string());
+    let definitions: Vec<Definition> =
+        recalled.pieces.iter().map(|piece| piece.definition.clone()).collect();
     let situation = Situation {
-        definitions: &[],
+        definitions: &definitions,
         path: view.path,
         prefix: &text(window.start, line),
         begun: &text(line, offset),
@@ -85,14 +142,23 @@ fn lay(
 }
 
 fn prefix(situation: &Situation<'_>) -> Vec<Segment> {
-    vec![Segment::text(situation.prefix), Segment::text(situation.begun)]
+    let definitions = situation.definitions.iter();
+    let mut segments: Vec<_> =
+        definitions.map(|definition| Segment::text(definition.text.as_str())).collect();
+    segments.extend([Segment::text(situation.prefix), Segment::text(situation.begun)]);
+    segments
 }
 
 fn hole(situation: &Situation<'_>) -> Vec<Segment> {
-    vec![
+    let definitions = situation.definitions.iter();
+    let mut segments: Vec<_> = definitions
+        .map(|Definition { path, text }| Segment::text(format!("{path}\n{text}\n")))
+        .collect();
+    segments.extend([
         Segment::text(format!("{}\n", situation.path)),
         Segment::text(situation.prefix),
         Segment::text(format!("{}{HOLE}", situation.begun)),
         Segment::text(situation.suffix),
-    ]
+    ]);
+    segments
 }

@@ -12,7 +12,7 @@ use ropey::Rope;
 use tree_sitter::Tree;
 
 use crate::{
-    session::{Hold, HoldCell},
+    session::{Hold, HoldCell, Snapshot},
     syntax::{Language, borders},
 };
 
@@ -43,7 +43,19 @@ const AFTER_MOVING: usize = 60;
 /// A held suffix that is less than this part of its share is looked at anew.
 const LEAST_LEFT: usize = 4;
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// A document at byte `offset`.
+    pub fn of(snapshot: &'a Snapshot, offset: usize) -> Self {
+        Self {
+            text: &snapshot.text,
+            tree: snapshot.tree.as_ref(),
+            language: snapshot.language,
+            path: &snapshot.relative_path,
+            offset,
+            hold: &snapshot.hold,
+        }
+    }
+
     /// The cursor, moved to the nearest place before it that exists: none is inside a character or
     /// a line break.
     pub fn cursor(&self) -> usize {

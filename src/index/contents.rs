@@ -73,6 +73,11 @@ impl Contents {
         self.files.get(id.0 as usize)?.as_deref()
     }
 
+    /// The same, to keep beyond this moment.
+    pub fn file_handle(&self, id: FileId) -> Option<Arc<File>> {
+        self.files.get(id.0 as usize)?.clone()
+    }
+
     pub fn file_at(&self, path: &Path) -> Option<(FileId, &File)> {
         let id = *self.by_path.get(path)?;
         Some((id, self.file(id)?))

@@ -15,6 +15,7 @@ use super::{
     speed::{Run, Speed},
 };
 use crate::{
+    context::shelf::Shelf,
     index::Index,
     model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
     route::{Router, Serving},
@@ -26,6 +27,7 @@ use crate::{
 pub struct Desk {
     router: Router,
     index: Arc<Index>,
+    shelf: Shelf,
     /// By the place and name of a model, as are the next two.
     counters: DashMap<String, TokenCounter>,
     speeds: DashMap<String, Speed>,
@@ -71,6 +73,7 @@ impl Desk {
         Self {
             router: Router::start(client, settings),
             index,
+            shelf: Shelf::default(),
             counters: DashMap::new(),
             speeds: DashMap::new(),
             queues: DashMap::new(),
@@ -87,6 +90,11 @@ impl Desk {
     /// What is known of the workspace.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What prompts show of other files.
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// How the last task went, and every later one.

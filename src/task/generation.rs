@@ -20,7 +20,12 @@ use super::{
 };
 use crate::{
     config::{ProviderSetting, Settings},
-    context::{layout::Order, prompt, window::View},
+    context::{
+        layout::Order,
+        prompt::{self, Built},
+        shelf::Workspace,
+        window::View,
+    },
     model::{
         self, Budget, Event, Events, Job, Kind, ModelError, Prompt, Stop, Usage,
         fim::{self, Mode},
@@ -147,27 +152,13 @@ impl Generation {
         let speed = self.desk.speed(&self.serving);
         let target = Duration::from_millis(self.settings.ttft_target_ms.get());
         let ceiling = speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling));
-        let wanted = if self.extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS };
-        let mut context = match self.serving.provider.kind() {
-            // Loaded with what each request asks for.
-            Kind::Ollama => Some(num_ctx),
-            Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => self.serving.model.context,
-        };
+        let mut context = context(&self.serving, ceiling);
         loop {
-            let output = speed.output_tokens(wanted);
+            let output = speed.output_tokens(output(self.extent));
             let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
-            let view = View {
-                text: &self.snapshot.text,
-                tree: self.snapshot.tree.as_ref(),
-                language: self.snapshot.language,
-                path: &self.snapshot.relative_path,
-                offset: self.offset,
-                hold: &self.snapshot.hold,
-            };
-            let prompt = prompt::build(&view, mode, order, &budget).ok_or_else(|| {
-                Refusal::NoRoom(context.map_or(ceiling, |context| context.min(ceiling)))
-            })?;
-            let prompt = Arc::new(prompt);
+            let room = context.map_or(ceiling, |context| context.min(ceiling));
+            let built = self.build(mode, order, budget).await;
+            let prompt = Arc::new(built.ok_or(Refusal::NoRoom(room))?.prompt);
             let job = Job {
                 model: self.serving.model.name.clone(),
                 prompt: Arc::clone(&prompt),
@@ -187,6 +178,24 @@ impl Generation {
                 Err(error) => return Err(Refusal::Model(error)),
             }
         }
+    }
+
+    /// Builds the prompt aside: files may have to be read.
+    async fn build(&self, mode: Mode, order: Order, budget: Budget) -> Option<Built> {
+        let (desk, snapshot) = (Arc::clone(&self.desk), self.snapshot.clone());
+        let (most_tokens, offset) = (self.settings.context_max_tokens.size(), self.offset);
+        let building = tokio::task::spawn_blocking(move || {
+            let workspace = Workspace {
+                index: desk.index(),
+                file: snapshot.path.as_deref(),
+                most_tokens,
+                shelf: desk.shelf(),
+            };
+            let view = View::of(&snapshot, offset);
+            prompt::build(&view, Some(&workspace), mode, order, &budget)
+        });
+        // A panic in it is in the log.
+        building.await.ok().flatten()
     }
 
     /// At most four. Where nobody wants more than a line, a line break ends it.
@@ -345,6 +354,20 @@ fn ends_in_crlf(text: &Rope, offset: usize) -> bool {
     let line_idx = text.byte_to_line(offset);
     let lines = line_idx.saturating_sub(1)..=line_idx;
     lines.into_iter().any(|line_idx| text.line(line_idx).to_string().ends_with("\r\n"))
+}
+
+/// Tokens of the context that `serving` has, or will have been loaded with: prompt and answer.
+pub(super) fn context(serving: &Serving, ceiling: usize) -> Option<usize> {
+    match serving.provider.kind() {
+        // Loaded with what each request asks for.
+        Kind::Ollama => Some(serving.num_ctx(ceiling)),
+        Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => serving.model.context,
+    }
+}
+
+/// Tokens that an answer may have.
+pub(super) fn output(extent: Extent) -> usize {
+    if extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS }
 }
 
 /// How much to suggest. The model in this process says one line at a time: it is small, and gets worse

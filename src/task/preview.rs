@@ -1,0 +1,59 @@
+//! What a model would be shown at a place, without asking it.
+
+use super::generation;
+use crate::{
+    config::Settings,
+    context::{
+        layout::Order,
+        prompt::{self, Built},
+        shelf::{Shelf, Workspace},
+        window::View,
+    },
+    index::Index,
+    model::{
+        Budget, TokenCounter,
+        fim::{self, Mode},
+    },
+    route::Serving,
+    session::Snapshot,
+    syntax::Extent,
+};
+
+/// What a model would be shown.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// `None` when not even the cursor's line fits.
+    pub built: Option<Built>,
+    pub mode: Mode,
+    /// Tokens that the prompt may have.
+    pub room: usize,
+}
+
+/// Builds the prompt for byte `offset` of `snapshot`: for the model that would answer, or for one of
+/// the usual family where there is none. Reads files.
+pub fn preview(
+    index: &Index,
+    settings: &Settings,
+    serving: Option<&Serving>,
+    snapshot: &Snapshot,
+    offset: usize,
+) -> Preview {
+    let (mode, order) = serving.map_or((Mode::Fim(&fim::QWEN), Order::Plain), |serving| {
+        (fim::choose(&serving.model), Order::of(&serving.model))
+    });
+    let ceiling = settings.max_local_context_tokens.size();
+    let context = serving.and_then(|serving| generation::context(serving, ceiling));
+    let output = generation::output(Extent::at(&snapshot.text, offset));
+    let budget = Budget::new(ceiling, context, output, TokenCounter::default());
+    let shelf = Shelf::default();
+    let workspace = Workspace {
+        index,
+        file: snapshot.path.as_deref(),
+        most_tokens: settings.context_max_tokens.size(),
+        shelf: &shelf,
+    };
+    let view = View::of(snapshot, offset);
+    let room = budget.left();
+    let built = prompt::build(&view, Some(&workspace), mode, order, &budget);
+    Preview { built, mode, room }
+}
