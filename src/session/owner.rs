@@ -55,7 +55,7 @@ struct State {
     generation: Option<Generation>,
     shelf: Shelf,
     touches: Touches,
-    /// What was shown and then not taken, behind what stood on its line; the newest last.
+    /// What was shown and then not taken, behind what stood before it; the newest last.
     rejected: Vec<(String, String)>,
 }
 
@@ -149,14 +149,11 @@ impl Generation {
         false
     }
 
-    /// What was shown and is not typed, behind what stands on its line.
+    /// What was shown and is not typed, behind what stands before it.
     fn on_screen(&self) -> Option<(String, String)> {
         let text = self.produced.get(self.typed.len()..self.shown)?;
-        let line = match self.typed.rfind('\n') {
-            Some(line_break) => self.typed[line_break + 1..].to_owned(),
-            None => line_before(&self.text, self.origin) + &self.typed,
-        };
-        (!text.is_empty()).then(|| (line, text.to_owned()))
+        let before = stands_before(&self.text, self.origin) + &self.typed;
+        (!text.is_empty()).then(|| (last_two_lines(&before).to_owned(), text.to_owned()))
     }
 }
 
@@ -356,12 +353,9 @@ impl Ticket {
 
     /// Whether the user was shown exactly this and typed something else.
     pub fn was_rejected(&self, text: &str) -> bool {
-        let line = line_before(&self.text, self.offset);
-        self.owner
-            .lock()
-            .rejected
-            .iter()
-            .any(|rejected| *rejected == (line.clone(), text.to_owned()))
+        let before = stands_before(&self.text, self.offset);
+        let state = self.owner.lock();
+        state.rejected.iter().any(|(then, shown)| *then == before && shown == text)
     }
 
     /// Starts a generation for this request, unless the request is obsolete. `body` asks the model
@@ -485,10 +479,16 @@ impl Drop for Ticket {
     }
 }
 
-/// What stands on a line before byte `at`.
-fn line_before(text: &Rope, at: usize) -> String {
-    let line = text.line_to_byte(text.byte_to_line(at));
-    text.get_byte_slice(line..at).map(|slice| slice.to_string()).unwrap_or_default()
+/// What tells one place from another: what stands before byte `at` on its line, and the line above.
+fn stands_before(text: &Rope, at: usize) -> String {
+    let above = text.line_to_byte(text.byte_to_line(at).saturating_sub(1));
+    text.get_byte_slice(above..at).map(|slice| slice.to_string()).unwrap_or_default()
+}
+
+fn last_two_lines(text: &str) -> &str {
+    let line = text.rfind('\n').unwrap_or_default();
+    let above = text[..line].rfind('\n').map_or(0, |line_break| line_break + 1);
+    &text[above..]
 }
 
 /// Where a generation puts what it produces.

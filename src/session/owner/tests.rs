@@ -278,6 +278,8 @@ async fn what_was_turned_down_is_known_until_it_is_typed_past() {
     let again = typed.ask(2);
     assert!(again.was_rejected("foo()"));
     assert!(!again.was_rejected("fo()"));
+    typed.insert(0, "  b();\n");
+    assert!(!typed.ask(9).was_rejected("foo()"), "another place");
     assert_eq!(again.touch(), Touch::Deleted);
 }
 
