@@ -66,11 +66,6 @@ export class Server {
     await this.client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: args });
   }
 
-  /** The user has come to trust the workspace. */
-  async trusted(): Promise<void> {
-    await this.client?.sendNotification('hearth/didChangeTrust', { trusted: true });
-  }
-
   /** Tells the server that the user has come to trust the workspace. */
   trusted(): Promise<void> {
     return this.enqueue(async () => this.client?.sendNotification('hearth/didChangeTrust', { trusted: true }));
