@@ -2,7 +2,12 @@
 #![allow(missing_docs, clippy::type_complexity)]
 
 #[path = "engine/tiny.rs"]
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::pedantic,
+    reason = "two test binaries share this file, and each uses a part of it"
+)]
 mod tiny;
 
 use std::{

@@ -324,7 +324,12 @@ fn vector<R: Read + Seek>(
 
 #[cfg(test)]
 #[path = "../../tests/engine/tiny.rs"]
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::pedantic,
+    reason = "two test binaries share this file, and each uses a part of it"
+)]
 mod tiny;
 
 #[cfg(test)]
