@@ -5,7 +5,10 @@ use ropey::{Rope, RopeSlice};
 use tree_sitter::Tree;
 
 use super::Gate;
-use crate::syntax::{Extent, Language, lexer::Brackets};
+use crate::{
+    session::position,
+    syntax::{Extent, Language, lexer::Brackets},
+};
 
 /// Where a suggestion is to stand.
 #[derive(Debug, Clone, Copy)]
@@ -73,8 +76,7 @@ impl Surroundings {
             above: above.into_iter().find(|line| !blank(line)).map(bare).unwrap_or_default(),
             below: below.filter(|line| !blank(line)).take(LINES_BELOW).map(bare).collect(),
             tabs: text.lines_at(near).take(LINES_NEAR).any(|line| line.get_char(0) == Some('\t')),
-            crlf: line.ends_with("\r\n")
-                || (line_idx > 0 && text.line(line_idx - 1).to_string().ends_with("\r\n")),
+            crlf: position::ends_in_crlf(text, place.offset),
             block: place.extent.is_block(),
             gate: Gate::prepare(place),
         }

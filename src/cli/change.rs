@@ -12,7 +12,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
-use super::{place::Line, terminal::Terminal, workspace::open};
+use super::{
+    place::Line,
+    terminal::Terminal,
+    workspace::{open, repository},
+};
 use crate::{
     check::{Answer, Checker, Limits, Rights, Trust},
     config::{self, RunTests, Settings, Toolchains},
@@ -168,9 +172,8 @@ async fn outcome(
 /// The repository around a file, else the folder that the command runs in, else the file's own.
 fn root_of(file: &Path) -> PathBuf {
     let own = file.parent().unwrap_or(file);
-    let repository = file.ancestors().skip(1).find(|folder| folder.join(".git").exists());
     let here = std::env::current_dir().ok().filter(|here| file.starts_with(here));
-    repository.map(Path::to_owned).or(here).unwrap_or_else(|| own.to_owned())
+    repository(file).map(Path::to_owned).or(here).unwrap_or_else(|| own.to_owned())
 }
 
 /// Asks on the terminal what is not decided; without one, nothing is allowed that was not.

@@ -27,8 +27,7 @@ impl Workspace {
         let text = read(file)?;
         let path =
             file.canonicalize().with_context(|| format!("cannot find {}", file.display()))?;
-        let repository = path.ancestors().skip(1).find(|folder| folder.join(".git").exists());
-        let root = repository.or(path.parent()).unwrap_or(&path).to_owned();
+        let root = repository(&path).or(path.parent()).unwrap_or(&path).to_owned();
         let relative = path.strip_prefix(&root).unwrap_or(&path);
         let relative: Vec<_> =
             relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
@@ -76,4 +75,9 @@ fn opened(path: Arc<Path>, relative: &str, text: String) -> Document {
     let document = Document::new(opened, relative.into(), None);
     document.reparse();
     document
+}
+
+/// The innermost repository that a file lies in.
+pub(super) fn repository(file: &Path) -> Option<&Path> {
+    file.ancestors().skip(1).find(|folder| folder.join(".git").exists())
 }

@@ -74,6 +74,16 @@ impl Serving {
         self.model.trained_context.map_or(ceiling, |trained| trained.min(ceiling))
     }
 
+    /// Tokens of context that it has, or will have been loaded with: prompt and answer. `ceiling` as in
+    /// [`Serving::num_ctx`]; `None` where the server does not say.
+    pub fn context(&self, ceiling: usize) -> Option<usize> {
+        match self.provider.kind() {
+            // Loaded with what each request asks for.
+            Kind::Ollama => Some(self.num_ctx(ceiling)),
+            Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => self.model.context,
+        }
+    }
+
     /// Whether `other` is the same model in the same state of being loaded: nothing to do again.
     pub fn same_load(&self, other: &Self) -> bool {
         self.provider.endpoint() == other.provider.endpoint()

@@ -195,11 +195,7 @@ fn offers(
 ) -> Offers {
     let ceiling = settings.max_local_context_tokens.size();
     let offer = |serving: Serving| Offer {
-        room: match serving.provider.kind() {
-            // Loaded with what each request asks for.
-            Kind::Ollama => Some(serving.num_ctx(ceiling)),
-            _ => serving.model.context,
-        },
+        room: serving.context(ceiling),
         place: serving.provider.endpoint().to_owned(),
         quantization: serving.model.quantization.clone(),
         bits: bits(&serving.model),

@@ -76,6 +76,13 @@ fn saturating(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// Whether the line at byte `offset`, or the one above it, ends with `\r\n`.
+pub fn ends_in_crlf(text: &Rope, offset: usize) -> bool {
+    let line_idx = text.byte_to_line(offset);
+    let lines = line_idx.saturating_sub(1)..=line_idx;
+    lines.into_iter().any(|line_idx| text.line(line_idx).to_string().ends_with("\r\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

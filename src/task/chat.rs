@@ -6,7 +6,7 @@ use futures::StreamExt;
 
 use super::{Desk, question::Asked, queue::Rank};
 use crate::{
-    model::{self, Budget, Event, Job, Kind, ModelError, Prompt, Stop, budget::Overflow},
+    model::{self, Budget, Event, Job, ModelError, Prompt, Stop, budget::Overflow},
     route::{Role, Serving, Setback, State},
 };
 
@@ -57,11 +57,7 @@ pub(super) async fn ask(
 ) -> Result<Said, Setback<Unasked>> {
     let ceiling = settings.max_local_context_tokens.size();
     let num_ctx = serving.num_ctx(ceiling);
-    let mut context = match serving.provider.kind() {
-        // Loaded with what each request asks for.
-        Kind::Ollama => Some(num_ctx),
-        Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => serving.model.context,
-    };
+    let mut context = serving.context(ceiling);
     let counter = desk.counter(serving);
     let _turn = desk.queue(serving).enter(Rank::Work, serving.slots.unwrap_or(1)).await;
     let (prompt, mut events) = loop {

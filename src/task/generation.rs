@@ -27,13 +27,14 @@ use crate::{
         window::View,
     },
     model::{
-        self, Budget, Event, Events, Job, Kind, ModelError, Prompt, Stop, Usage,
+        self, Budget, Event, Events, Job, ModelError, Prompt, Stop, Usage,
         fim::{self, Mode},
     },
     route::Serving,
     session::{
         Snapshot,
         owner::{End, Sink},
+        position,
     },
     syntax::Extent,
 };
@@ -112,7 +113,7 @@ impl Generation {
             if behind.chars().take_while(|char| *char != '\n').any(|char| !char.is_whitespace()) {
                 return None;
             }
-            if ends_in_crlf(&self.snapshot.text, self.offset) { "\r\n" } else { "\n" }
+            if position::ends_in_crlf(&self.snapshot.text, self.offset) { "\r\n" } else { "\n" }
         } else {
             ""
         };
@@ -152,7 +153,7 @@ impl Generation {
         let speed = self.desk.speed(&self.serving);
         let target = Duration::from_millis(self.settings.ttft_target_ms.get());
         let ceiling = speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling));
-        let mut context = context(&self.serving, ceiling);
+        let mut context = self.serving.context(ceiling);
         loop {
             let output = speed.output_tokens(output(self.extent));
             let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
@@ -323,7 +324,7 @@ impl Manner {
         let line = text.line_to_byte(text.byte_to_line(offset));
         let begun = text.get_byte_slice(line..offset).map(|slice| slice.to_string());
         Self {
-            crlf: ends_in_crlf(text, offset),
+            crlf: position::ends_in_crlf(text, offset),
             begun: begun.unwrap_or_default(),
             leading: Some(String::new()),
         }
@@ -346,22 +347,6 @@ impl Manner {
             text = twice.map(str::to_owned).unwrap_or(text);
         }
         if self.crlf { text.replace('\n', "\r\n") } else { text }
-    }
-}
-
-/// Whether the line at byte `offset`, or the one before it, ends with `\r\n`.
-fn ends_in_crlf(text: &Rope, offset: usize) -> bool {
-    let line_idx = text.byte_to_line(offset);
-    let lines = line_idx.saturating_sub(1)..=line_idx;
-    lines.into_iter().any(|line_idx| text.line(line_idx).to_string().ends_with("\r\n"))
-}
-
-/// Tokens of the context that `serving` has, or will have been loaded with: prompt and answer.
-pub(super) fn context(serving: &Serving, ceiling: usize) -> Option<usize> {
-    match serving.provider.kind() {
-        // Loaded with what each request asks for.
-        Kind::Ollama => Some(serving.num_ctx(ceiling)),
-        Kind::LlamaServer | Kind::OpenAi | Kind::BuiltIn => serving.model.context,
     }
 }
 

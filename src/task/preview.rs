@@ -42,7 +42,7 @@ pub fn preview(
         (fim::choose(&serving.model), Order::of(&serving.model))
     });
     let ceiling = settings.max_local_context_tokens.size();
-    let context = serving.and_then(|serving| generation::context(serving, ceiling));
+    let context = serving.and_then(|serving| serving.context(ceiling));
     let output = generation::output(Extent::at(&snapshot.text, offset));
     let budget = Budget::new(ceiling, context, output, TokenCounter::default());
     let shelf = Shelf::default();
