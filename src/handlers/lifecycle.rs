@@ -8,7 +8,7 @@ use tower_lsp::{
         ChangeNotifications, CodeActionOptions, CodeActionProvider, CodeLensOptions,
         CompletionOptions, ExecuteCommandOptions, InitializeParams, InitializeResult,
         InitializedParams, InlineCompletionProvider, Registration, RegistrationParams,
-        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentSync,
+        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentContentOptions, TextDocumentSync,
         TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions, WorkspaceFolders,
         WorkspaceFoldersServerCapabilities, WorkspaceOptions,
     },
@@ -20,7 +20,9 @@ use crate::{
     config::Layer,
     lsp::{
         ClientCaps, convert,
-        ext::{ACCEPTED, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, TEST, TRUST},
+        ext::{
+            ACCEPTED, ANALYZE, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, TEST, TRUST,
+        },
     },
     session::task::OwnedTask,
 };
@@ -126,7 +128,7 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
         })),
         code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ACCEPTED, PAUSE, RESUME, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL]
+            commands: [ACCEPTED, PAUSE, RESUME, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL, ANALYZE]
                 .map(str::to_owned)
                 .to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
@@ -135,6 +137,9 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
             workspace_folders: Some(WorkspaceFoldersServerCapabilities {
                 supported: Some(true),
                 change_notifications: Some(ChangeNotifications::Bool(true)),
+            }),
+            text_document_content: client.text_document_content.then(|| {
+                TextDocumentContentOptions { schemes: vec![SCHEME.to_owned()] }.into()
             }),
             ..WorkspaceOptions::default()
         }),

@@ -19,7 +19,7 @@ use crate::{
     config,
     handlers::{
         Hearth, Reply, code_action, code_lens, completion, documents, execute_command,
-        inline_completion, progress, trust, workspace,
+        inline_completion, progress, show, trust, workspace,
     },
 };
 
@@ -46,6 +46,7 @@ pub(super) fn service(
     .sync("hearth/didChangeTrust", trust::did_change_trust)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
+    .interactive("workspace/textDocumentContent", show::text_document_content)
     .interactive("workspace/executeCommand", execute_command::execute_command)
     .0
     .finish()
