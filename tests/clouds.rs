@@ -60,7 +60,7 @@ impl World {
         Self { folder, settings, clouds, cloud }
     }
 
-    fn line(&self) -> &CloudLine {
+    fn line(&self) -> Arc<CloudLine> {
         self.clouds.named("frontier").unwrap()
     }
 

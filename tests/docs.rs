@@ -4,8 +4,8 @@ use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
     lsp::ext::{
-        ACCEPTED, ANALYZE, ASKS_INSTRUCTION, AnalyzeArguments, DidChangeTrust, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME,
-        SCHEME, Status, StatusParams, StatusState, TEST, TRUST,
+        ACCEPTED, ANALYZE, ASKS_INSTRUCTION, AnalyzeArguments, DidChangeTrust, EXPLAIN, INSTALL,
+        PAUSE, REFACTOR, RESUME, SCHEME, Status, StatusParams, StatusState, TEST, TRUST,
     },
     task::analyze::Kind,
 };

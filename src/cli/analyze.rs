@@ -28,6 +28,7 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command, each with its own name")]
 pub(super) struct Arguments {
     /// A folder or file to which the report is confined (else the folder that the command runs in),
     /// and what you want to know; with a kind or --map, either can be left out

@@ -58,7 +58,8 @@ fn request(arguments: AnalyzeArguments, root: Option<&Path>) -> jsonrpc::Result<
     let AnalyzeArguments { question, kind, path, private, cloud } = arguments;
     let kind = kind.as_deref().map(str::parse::<Kind>).transpose();
     let kind = kind.map_err(|error| Error::invalid_params(error.to_string()))?;
-    let within = path.map(|path| root.map_or_else(|| PathBuf::from(&path), |root| root.join(&path)));
+    let within =
+        path.map(|path| root.map_or_else(|| PathBuf::from(&path), |root| root.join(&path)));
     // The folder itself confines nothing.
     let within = within.filter(|within| Some(&**within) != root);
     Ok(Request { question, kind, within, private, sent_up: cloud })

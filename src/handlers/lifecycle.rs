@@ -8,9 +8,9 @@ use tower_lsp::{
         ChangeNotifications, CodeActionOptions, CodeActionProvider, CodeLensOptions,
         CompletionOptions, ExecuteCommandOptions, InitializeParams, InitializeResult,
         InitializedParams, InlineCompletionProvider, Registration, RegistrationParams,
-        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentContentOptions, TextDocumentSync,
-        TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions, WorkspaceFolders,
-        WorkspaceFoldersServerCapabilities, WorkspaceOptions,
+        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentContentOptions,
+        TextDocumentSync, TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions,
+        WorkspaceFolders, WorkspaceFoldersServerCapabilities, WorkspaceOptions,
     },
     jsonrpc::Result,
 };
@@ -20,9 +20,7 @@ use crate::{
     config::Layer,
     lsp::{
         ClientCaps, convert,
-        ext::{
-            ACCEPTED, ANALYZE, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, TEST, TRUST,
-        },
+        ext::{ACCEPTED, ANALYZE, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, TEST, TRUST},
     },
     session::task::OwnedTask,
 };
@@ -138,9 +136,9 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
                 supported: Some(true),
                 change_notifications: Some(ChangeNotifications::Bool(true)),
             }),
-            text_document_content: client.text_document_content.then(|| {
-                TextDocumentContentOptions { schemes: vec![SCHEME.to_owned()] }.into()
-            }),
+            text_document_content: client
+                .text_document_content
+                .then(|| TextDocumentContentOptions { schemes: vec![SCHEME.to_owned()] }.into()),
             ..WorkspaceOptions::default()
         }),
         ..ServerCapabilities::default()

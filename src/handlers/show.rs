@@ -51,7 +51,11 @@ struct Page {
 impl Screen {
     /// Pages are files in `folder`, which is this user's alone.
     pub(super) fn new(outbox: Outbox, folder: PathBuf) -> Self {
-        Self { outbox, page: Arc::new(Page { folder, shown: Mutex::default() }), reports: Arc::default() }
+        Self {
+            outbox,
+            page: Arc::new(Page { folder, shown: Mutex::default() }),
+            reports: Arc::default(),
+        }
     }
 
     /// A sentence that the user must not miss.
@@ -74,10 +78,8 @@ impl Screen {
     /// Shows a report, and answers with its URI. One that no document can be opened for is too long
     /// for a message, which says where it is.
     pub(super) async fn show_report(&self, client: ClientCaps, markdown: String) -> Option<Uri> {
-        let uri = match client.text_document_content {
-            true => self.keep(markdown),
-            false => self.file(&markdown)?,
-        };
+        let uri =
+            if client.text_document_content { self.keep(markdown) } else { self.file(&markdown)? };
         if !(client.show_document && self.open(uri.clone()).await) {
             self.say(MessageType::Info, format!("the report is at {}", uri.as_ref()));
         }

@@ -77,8 +77,7 @@ impl ClientCaps {
             show_document: window
                 .and_then(|all| all.show_document.as_ref())
                 .is_some_and(|all| all.support),
-            text_document_content: workspace
-                .is_some_and(|all| all.text_document_content.is_some()),
+            text_document_content: workspace.is_some_and(|all| all.text_document_content.is_some()),
             asks_instruction: client
                 .experimental
                 .as_ref()

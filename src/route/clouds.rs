@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -36,7 +36,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(16);
 /// All clouds, in the user's order.
 #[derive(Debug, Default)]
 pub struct Clouds {
-    lines: Vec<CloudLine>,
+    lines: Vec<Arc<CloudLine>>,
 }
 
 impl Clouds {
@@ -46,7 +46,7 @@ impl Clouds {
         let (mut lines, mut complaints) = (Vec::new(), Vec::new());
         for cloud in settings.resolve() {
             match cloud.and_then(|cloud| CloudLine::new(&cloud, rest)) {
-                Ok(line) => lines.push(line),
+                Ok(line) => lines.push(Arc::new(line)),
                 Err(complaint) => complaints.push(complaint),
             }
         }
@@ -54,12 +54,12 @@ impl Clouds {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &CloudLine> {
-        self.lines.iter()
+        self.lines.iter().map(|line| &**line)
     }
 
     /// The cloud that the user calls so.
-    pub fn named(&self, name: &str) -> Option<&CloudLine> {
-        self.lines.iter().find(|line| line.cloud.name() == name)
+    pub fn named(&self, name: &str) -> Option<Arc<CloudLine>> {
+        self.lines.iter().find(|line| line.cloud.name() == name).cloned()
     }
 
     /// What all answers cost so far.

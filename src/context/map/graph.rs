@@ -1,18 +1,24 @@
 //! Who uses what: the items of a codebase and, between them, the uses of their names.
 //!
 //! Names are not resolved, as that takes a compiler: a use counts for every item of its name, the
-//! less for each the more there are. What is central follows from that as the importance of pages
-//! follows from links (PageRank), begun either everywhere alike or at what a question is about.
+//! less for each the more there are; for an item of the same file where there is one; and for a
+//! method hardly where its type is not named in the file. What is central follows from that as the
+//! importance of pages follows from links (`PageRank`), begun either everywhere alike or at what a
+//! question is about.
 
 use rustc_hash::FxHashMap;
 
-use crate::index::{Contents, File, FileId, Index, ItemRef, Kind, Origin, Symbol};
+use crate::index::{Contents, File, FileId, Index, Item, ItemRef, Kind, Origin, Symbol};
 
 /// Names that more items have than this say nothing about which of them is meant.
 const MAX_NAMESAKES: usize = 16;
 
 /// What a use in a test counts beside one elsewhere: a test uses what it tests, central or not.
 const IN_TESTS: f32 = 0.3;
+
+/// What a use counts for a method whose type the file does not name: most names of methods are those
+/// of other libraries' methods, too.
+const OF_STRANGERS: f32 = 0.05;
 
 /// The chance to go on along a use; the usual value.
 const DAMPING: f32 = 0.85;
@@ -39,6 +45,15 @@ struct Use {
     by: u32,
     of: u32,
     weight: f32,
+}
+
+/// An item that a name may mean.
+#[derive(Debug)]
+struct Meant {
+    number: u32,
+    file: FileId,
+    /// The type that it is a member of.
+    owner: Option<Symbol>,
 }
 
 /// How central items are; all of them together have 1.
@@ -86,39 +101,47 @@ impl Graph {
         contents: &Contents,
         id: FileId,
         file: &File,
-        named: &mut FxHashMap<Symbol, Vec<u32>>,
+        named: &mut FxHashMap<Symbol, Vec<Meant>>,
     ) {
         let around = Around::of(self, contents, id);
-        let mut counts: FxHashMap<(u32, u32), (u32, usize)> = FxHashMap::default();
+        // How often one uses the other, and what each of those counts.
+        let mut counts: FxHashMap<(u32, u32), (u32, f32)> = FxHashMap::default();
         for (name, places) in file.all_uses() {
             let of_name = named.entry(name).or_insert_with(|| self.named(contents, name));
-            for place in places.iter().filter(|_| !of_name.is_empty()) {
+            let here = |meant: &&Meant| meant.file == id && meant.owner.is_none();
+            let own = of_name.iter().any(|meant| here(&meant));
+            let meant: Vec<(u32, f32)> = of_name
+                .iter()
+                .filter(|meant| !own || here(meant))
+                .map(|meant| {
+                    let known = meant.owner.is_none_or(|owner| !file.uses(owner).is_empty());
+                    (meant.number, if known { 1.0 } else { OF_STRANGERS })
+                })
+                .collect();
+            for place in places.iter().filter(|_| !meant.is_empty()) {
                 let Some(by) = around.byte(*place as usize) else { continue };
-                for of in of_name.iter().filter(|of| **of != by) {
-                    let count = counts.entry((by, *of)).or_insert((0, of_name.len()));
-                    count.0 += 1;
+                for (of, share) in meant.iter().filter(|(of, _)| *of != by) {
+                    let share = share / meant.len() as f32;
+                    counts.entry((by, *of)).or_insert((0, share)).0 += 1;
                 }
             }
         }
-        for ((by, of), (count, namesakes)) in counts {
+        for ((by, of), (count, share)) in counts {
             let user = self.items.get(by as usize).and_then(|place| contents.item(*place));
             let counts = if user.is_some_and(|user| user.is_test()) { IN_TESTS } else { 1.0 };
-            let weight = counts * (count as f32).sqrt() / namesakes as f32;
-            self.uses.push(Use { by, of, weight });
+            self.uses.push(Use { by, of, weight: counts * share * (count as f32).sqrt() });
         }
     }
 
     /// The items that a name may mean; none where it may mean too many.
-    fn named(&self, contents: &Contents, name: Symbol) -> Vec<u32> {
-        let mut found = Vec::new();
-        for item in contents.definitions(name) {
-            let item = if item.kind() == Kind::Variant { item.parent() } else { Some(item) };
-            found.extend(item.and_then(|item| self.numbers.get(&item.place())));
-            if found.len() > MAX_NAMESAKES {
-                return Vec::new();
-            }
-        }
-        found
+    fn named(&self, contents: &Contents, name: Symbol) -> Vec<Meant> {
+        let meant = |item: Item<'_>| {
+            let number = *self.numbers.get(&item.place())?;
+            Some(Meant { number, file: item.place().file, owner: item.owner() })
+        };
+        let found: Vec<Meant> =
+            contents.definitions(name).filter_map(meant).take(MAX_NAMESAKES + 1).collect();
+        if found.len() > MAX_NAMESAKES { Vec::new() } else { found }
     }
 
     /// Every item, in the order of places.

@@ -30,9 +30,8 @@ fn map(fixture: &str, sought: &[&str], room: usize) -> (String, Map) {
     let graph = Graph::of(&index);
     let contents = index.read();
     let named = sought.iter().filter_map(|name| contents.symbol(name));
-    let sought = named
-        .flat_map(|name| contents.definitions(name).map(|item| (item.place(), 1.0)))
-        .collect();
+    let sought =
+        named.flat_map(|name| contents.definitions(name).map(|item| (item.place(), 1.0))).collect();
     let count = |text: &str| TokenCounter::default().count(text);
     let map = Map::central(&contents, &graph.rank(&sought), &|_| true, room, &count);
     (map.sheets.iter().map(Sheet::text).collect(), map)
@@ -76,19 +75,55 @@ fn check(fixture: &str, sought: &[&str], room: usize, expected: Expect) {
 
 #[test]
 fn a_whole_map_has_every_item_where_it_stands() {
-    check(HOUSE, &[], usize::MAX, expect![[""]]);
+    check(
+        HOUSE,
+        &[],
+        usize::MAX,
+        expect![[r#"
+        src/door.rs (14 lines)
+        2 pub struct Door {pub open: bool, key: Option<Key>}
+        4 pub struct Key(u32)
+        6 impl Door
+         7 pub fn turn(&mut self, key: &Key) -> bool
+        13 pub enum State {Open, Shut { by: Key }, Broken(u8)}
+        src/hall.rs (11 lines)
+        3 pub fn enter(door: &mut Door) -> bool
+        4 pub fn leave(door: &mut Door)
+        7 mod tests
+         9 fn goes()
+        src/attic.rs (2 lines)
+        1 pub fn dust(specks: usize) -> usize
+    "#]],
+    );
     let (_, map) = map(HOUSE, &[], usize::MAX);
     assert_eq!(map.items(), map.of_items);
 }
 
 #[test]
 fn where_there_is_little_room_the_central_items_have_it() {
-    check(HOUSE, &[], 60, expect![[""]]);
+    check(
+        HOUSE,
+        &[],
+        60,
+        expect![[r#"
+        src/door.rs (14 lines)
+        2 pub struct Door {pub open: bool, key: Option<Key>}
+        4 pub struct Key(u32)
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_sought_is_central() {
-    check(HOUSE, &["dust"], 30, expect![[""]]);
+    check(
+        HOUSE,
+        &["dust"],
+        30,
+        expect![[r#"
+        src/attic.rs (2 lines)
+        1 pub fn dust(specks: usize) -> usize
+    "#]],
+    );
 }
 
 #[test]

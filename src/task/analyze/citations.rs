@@ -3,7 +3,11 @@
 //! Wrong citations are marked where they stand; claims without any are marked, too. A citation that
 //! holds is not proof that the claim does.
 
-use std::{collections::BTreeMap, ops::Range, sync::{Arc, LazyLock}};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use regex::Regex;
 use serde::Serialize;
@@ -19,7 +23,8 @@ const CLAIM_WORDS: usize = 5;
 
 #[expect(clippy::unwrap_used, reason = "a pattern that is compiled in")]
 static CITED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"([A-Za-z0-9_@.+\-/]*[A-Za-z0-9_\-]\.[A-Za-z]\w*):(\d+)(?:\s?[-–]\s?(\d+))?").unwrap()
+    Regex::new(r"([A-Za-z0-9_@.+\-/]*[A-Za-z0-9_\-]\.[A-Za-z]\w*):(\d+)(?:\s?[-–]\s?(\d+))?")
+        .unwrap()
 });
 
 #[expect(clippy::unwrap_used, reason = "a pattern that is compiled in")]
@@ -27,6 +32,7 @@ static QUOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"`([^`\n]+)`").unw
 
 /// A place that a report cites.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Citation {
     /// As the workspace has it, where it has it.
     pub path: String,
@@ -191,16 +197,16 @@ impl Tree<'_> {
             let symbol = contents.symbol(name);
             symbol.is_some_and(|symbol| contents.definitions(symbol).next().is_some())
         };
-        let mut names = BTreeMap::new();
+        let mut names = BTreeSet::new();
         for quoted in QUOTED.captures_iter(block).filter_map(|found| found.get(1)) {
             // What is a place itself names nothing.
             if CITED.is_match(quoted.as_str()) {
                 continue;
             }
             let words = quoted.as_str().split(|c| !is_name(c)).filter(|word| word.len() > 1);
-            names.extend(words.filter(is_item).map(|word| (word.to_owned(), ())));
+            names.extend(words.filter(is_item).map(str::to_owned));
         }
-        names.into_keys().collect()
+        names.into_iter().collect()
     }
 
     fn citation(&self, path: &str, first: usize, last: usize, names: &[String]) -> Citation {
@@ -223,8 +229,12 @@ impl Tree<'_> {
         // A file that has changed since cannot be looked into.
         let Some(text) = self.index.text(file) else { return Verdict::Holds };
         let around = self.around(file, first - 1..last);
-        let near: String =
-            text.lines().skip(around.start).take(around.len()).flat_map(|line| [line, "\n"]).collect();
+        let near: String = text
+            .lines()
+            .skip(around.start)
+            .take(around.len())
+            .flat_map(|line| [line, "\n"])
+            .collect();
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
         let stands = near.split(|c| !is_name(c)).any(|word| names.iter().any(|name| name == word));
         if stands { Verdict::Holds } else { Verdict::Elsewhere }
@@ -239,5 +249,117 @@ impl Tree<'_> {
             .and_then(|(id, _)| contents.items(id).map(|item| item.lines()).filter(holds).last());
         let item = item.unwrap_or_else(|| lines.clone());
         item.start.min(lines.start.saturating_sub(NEAR))..item.end.max(lines.end + NEAR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use expect_test::{Expect, expect};
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::index::Scope;
+
+    fn check(report: &str, expected: Expect) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        for (name, text) in [
+            (
+                "src/door.rs",
+                "pub struct Door;\n\nimpl Door {\n    pub fn turn(&self) {\n        key();\n    }\n}\n\n\n\n\n\n\nfn key() {}\n",
+            ),
+            ("src/hall/mod.rs", "pub fn enter() {}\n"),
+            ("src/attic/mod.rs", "pub fn dust() {}\n"),
+        ] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), text).unwrap();
+        }
+        let index = Index::start(Scope { roots: vec![root], ..Scope::default() });
+        block_on(index.settled());
+        let checked = super::check(&index, report);
+        let holding = checked.citations.iter().filter(|citation| citation.holds()).count();
+        expected.assert_eq(&format!(
+            "{}-- {holding} of {} hold, {} cite nothing\n",
+            checked.text,
+            checked.citations.len(),
+            checked.uncited
+        ));
+    }
+
+    #[test]
+    fn what_is_there_stays_as_it_is() {
+        check(
+            "## Doors\n\nThey are turned (`src/door.rs:4`).\n\n- A `Door` is turned by its `key`: src/door.rs:4-6, src/door.rs:1\n- The hall is entered at [hall](src/hall/mod.rs:1).\n",
+            expect![[r#"
+                ## Doors
+
+                They are turned (`src/door.rs:4`).
+
+                - A `Door` is turned by its `key`: src/door.rs:4-6, src/door.rs:1
+                - The hall is entered at [hall](src/hall/mod.rs:1).
+                -- 4 of 4 hold, 0 cite nothing
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_marked() {
+        check(
+            "- Doors are locked here (`src/lock.rs:3`).\n- Doors are opened here: src/door.rs:99 and src/door.rs:0.\n- It goes backwards in src/door.rs:6-4.\n- `key` is called by src/door.rs:1, they say.\n",
+            expect![[r#"
+                - Doors are locked here (`src/lock.rs:3` **[no such file]**).
+                - Doors are opened here: src/door.rs:99 **[no such line]** and src/door.rs:0 **[no such line]**.
+                - It goes backwards in src/door.rs:6-4 **[no such line]**.
+                - `key` is called by src/door.rs:1 **[what is named does not stand there]**, they say.
+                -- 0 of 5 hold, 0 cite nothing
+            "#]],
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_path_will_do_where_it_is_the_end_of_one() {
+        check(
+            "- Doors turn at door.rs:4.\n- It is entered at mod.rs:1.\n",
+            expect![[r#"
+            - Doors turn at src/door.rs:4.
+            - It is entered at mod.rs:1 **[several files are called so]**.
+            -- 1 of 2 hold, 0 cite nothing
+        "#]],
+        );
+    }
+
+    #[test]
+    fn claims_without_a_citation_are_marked() {
+        check(
+            "There are doors that one can turn.\n\nIn short:\n\n- doors\n- There is a hall that one\n  can enter at any time.\n\n```rust\nlet all of this = is code\n```\n| a table | has cells, and they are | no claims |\n",
+            expect![[r#"
+                There are doors that one can turn. **[cites nothing]**
+
+                In short:
+
+                - doors
+                - There is a hall that one
+                  can enter at any time. **[cites nothing]**
+
+                ```rust
+                let all of this = is code
+                ```
+                | a table | has cells, and they are | no claims |
+                -- 0 of 0 hold, 2 cite nothing
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_host_and_its_port_are_no_place() {
+        check(
+            "- It listens at 127.0.0.1:8080 and localhost:80, see src/door.rs:1.\n",
+            expect![[r#"
+            - It listens at 127.0.0.1:8080 and localhost:80, see src/door.rs:1.
+            -- 1 of 1 hold, 0 cite nothing
+        "#]],
+        );
     }
 }

@@ -21,8 +21,21 @@ const MOST_DEAD: usize = 200;
 
 /// Names whose use is worth a second look, in the languages that have a grammar.
 const RISKY: [&str; 16] = [
-    "unwrap", "expect", "panic", "unreachable", "todo", "unimplemented", "transmute",
-    "from_raw_parts", "get_unchecked", "set_len", "forget", "eval", "exec", "system", "innerHTML",
+    "unwrap",
+    "expect",
+    "panic",
+    "unreachable",
+    "todo",
+    "unimplemented",
+    "transmute",
+    "from_raw_parts",
+    "get_unchecked",
+    "set_len",
+    "forget",
+    "eval",
+    "exec",
+    "system",
+    "innerHTML",
     "unwrap_unchecked",
 ];
 
@@ -111,10 +124,8 @@ impl<'a> Ground<'a> {
             let uses: Vec<String> =
                 uses.into_iter().take(8).map(|(of, count)| format!("{of} ({count})")).collect();
             let uses = if uses.is_empty() { "nothing".to_owned() } else { uses.join(", ") };
-            let text = format!(
-                "{name}: {} files, {} lines; uses {uses}\n",
-                folder.files, folder.lines
-            );
+            let text =
+                format!("{name}: {} files, {} lines; uses {uses}\n", folder.files, folder.lines);
             Passage { origins: folder.origins, text, items: 0 }
         });
         headed("Folders, and how many items of theirs use items of which others:", passages)
@@ -141,8 +152,10 @@ impl<'a> Ground<'a> {
         let weight = |place: ItemRef, counts: &BTreeMap<&str, usize>| {
             self.ranks.of(place) * counts.values().sum::<usize>() as f32
         };
-        let mut items: Vec<(f32, ItemRef, BTreeMap<&str, usize>)> =
-            counts.into_iter().map(|(place, counts)| (weight(place, &counts), place, counts)).collect();
+        let mut items: Vec<(f32, ItemRef, BTreeMap<&str, usize>)> = counts
+            .into_iter()
+            .map(|(place, counts)| (weight(place, &counts), place, counts))
+            .collect();
         items.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let found = items.into_iter().take(MOST).filter_map(|(_, place, counts)| {
             let counts: Vec<String> =
@@ -163,9 +176,10 @@ impl<'a> Ground<'a> {
         };
         let mut items: Vec<Item<'_>> = items.filter(is_long).collect();
         items.sort_by_key(|item| (std::cmp::Reverse(item.lines().len()), item.place()));
-        let found = items.into_iter().take(MOST / 3).map(|item| {
-            at(item, &format!("{}: {} lines", title(item), item.lines().len()))
-        });
+        let found = items
+            .into_iter()
+            .take(MOST / 3)
+            .map(|item| at(item, &format!("{}: {} lines", title(item), item.lines().len())));
         headed("The longest functions:", found)
     }
 
@@ -212,16 +226,19 @@ impl<'a> Ground<'a> {
             let mut users: Vec<ItemRef> = first.iter().copied().collect();
             users.sort_by(|a, b| self.ranks.of(*b).total_cmp(&self.ranks.of(*a)).then(a.cmp(b)));
             let heading = format!(
-                "Used by {} items, which {} others use:",
+                "Direct users: {}, and {} more that use those:",
                 first.len(),
                 second.difference(&first).count()
             );
             passages.push(at(item, &title(item)));
             let users = users.into_iter().filter_map(|user| self.item(user));
-            passages.extend(headed(&heading, users.take(MOST).map(|user| {
-                let test = if user.is_test() { " (a test)" } else { "" };
-                at(user, &format!("{}{test}", title(user)))
-            })));
+            passages.extend(headed(
+                &heading,
+                users.take(MOST).map(|user| {
+                    let test = if user.is_test() { " (a test)" } else { "" };
+                    at(user, &format!("{}{test}", title(user)))
+                }),
+            ));
         }
         if passages.is_empty() { self.candidates() } else { passages }
     }

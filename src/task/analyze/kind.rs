@@ -18,7 +18,9 @@ pub enum Kind {
 
 /// A name that is no kind's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no kind '{0}'; there are architecture, risks, dead-code, where-is, impact and onboarding")]
+#[error(
+    "there is no kind '{0}'; there are architecture, risks, dead-code, where-is, impact and onboarding"
+)]
 pub struct NoKind(String);
 
 impl Kind {

@@ -99,10 +99,7 @@ pub enum Stage {
     /// It reads on.
     Reading(String),
     /// The `n`th part of a map that is too large to be read at once.
-    Part {
-        n: usize,
-        of: usize,
-    },
+    Part { n: usize, of: usize },
     /// Notes on parts are put together.
     Combining,
     /// Citations are checked.
@@ -209,12 +206,13 @@ pub async fn analyze(
             (report.by, report.why, report.before) = (Some(by), why, before);
             let text = answer.text;
             let desk = Arc::clone(&place.desk);
-            let checking = tokio::task::spawn_blocking(move || citations::check(desk.index(), &text));
+            let checking =
+                tokio::task::spawn_blocking(move || citations::check(desk.index(), &text));
             Ok(report.written(checking.await.unwrap_or_default(), answer.cut))
         }
         Err((why, before)) => {
             (report.why, report.before) = (why, before);
-            let text = study.from_index(whole);
+            let text = of_index(&whole);
             Ok(report.written(citations::Checked { text, ..Default::default() }, false))
         }
     }
@@ -351,45 +349,47 @@ impl Study<'_> {
         whole: &Survey,
         left: &Mutex<Left>,
     ) -> Result<(String, Followed<Answer>), (String, Vec<String>)> {
-        let ask = async |asked: &Asked<'_>, rung: &Rung| match asked {
-            Asked::Cloud(line) => {
-                let border = border.ok_or_else(no_border)?;
-                let reach = Reach::Beyond(border.clone());
-                let counter = TokenCounter::default();
-                let survey = self.survey(reach.clone(), CLOUD, counter.clone()).await;
-                if survey.map.sheets.is_empty() {
-                    let said = "all of it has to stay on this machine".to_owned();
-                    return Err(Failure::Barred(said));
+        let ask = |asked: Arc<Asked>, rung: Rung| async move {
+            match &*asked {
+                Asked::Cloud(line) => {
+                    let border = border.ok_or_else(no_border)?;
+                    let reach = Reach::Beyond(border.clone());
+                    let counter = TokenCounter::default();
+                    let survey = self.survey(reach.clone(), CLOUD, counter.clone()).await;
+                    if survey.map.sheets.is_empty() {
+                        let said = "all of it has to stay on this machine".to_owned();
+                        return Err(Failure::Barred(said));
+                    }
+                    left.lock().unwrap_or_else(PoisonError::into_inner).kept_here =
+                        survey.kept_here;
+                    let reader = Reader { desk: Arc::clone(&self.place.desk), reach, counter };
+                    let answered = up::read_on(self, line, border, &reader, &survey, left).await?;
+                    let count = |text: &str| reader.counter.count(text);
+                    let beside = [&survey.facts, &survey.parts].into_iter().flatten();
+                    let beside: usize = beside.map(|passage| count(&passage.text)).sum();
+                    Ok(Answer {
+                        text: answered.text,
+                        cut: answered.cut,
+                        steps: answered.steps,
+                        coverage: Coverage {
+                            items: survey.map.items(),
+                            parts: 1,
+                            map_tokens: survey.map.tokens(&count),
+                            read_tokens: beside + answered.read_tokens,
+                            ..Coverage::default()
+                        },
+                    })
                 }
-                left.lock().unwrap_or_else(PoisonError::into_inner).kept_here = survey.kept_here;
-                let reader = Reader { desk: Arc::clone(&self.place.desk), reach, counter };
-                let answered =
-                    up::read_on(self, line, border, &reader, &survey, left).await?;
-                let count = |text: &str| reader.counter.count(text);
-                let beside = [&survey.facts, &survey.parts].into_iter().flatten();
-                let beside: usize = beside.map(|passage| count(&passage.text)).sum();
-                Ok(Answer {
-                    text: answered.text,
-                    cut: answered.cut,
-                    steps: answered.steps,
-                    coverage: Coverage {
-                        items: survey.map.items(),
-                        parts: 1,
-                        map_tokens: survey.map.tokens(&count),
-                        read_tokens: beside + answered.read_tokens,
-                        ..Coverage::default()
-                    },
-                })
-            }
-            Asked::Machine(serving) => {
-                self.nearby(serving, Reach::Here, rung.manner, whole.clone()).await
-            }
-            Asked::Network(lease) => {
-                let reach = Reach::Beyond(border.cloned().ok_or_else(no_border)?);
-                let rooms = Rooms { map: None, ..CLOUD };
-                let counter = TokenCounter::default();
-                let survey = self.survey(reach.clone(), rooms, counter).await;
-                self.nearby(&lease.serving, reach, rung.manner, survey).await
+                Asked::Machine(serving) => {
+                    self.nearby(serving, Reach::Here, rung.manner, whole.clone()).await
+                }
+                Asked::Network(lease) => {
+                    let reach = Reach::Beyond(border.cloned().ok_or_else(no_border)?);
+                    let rooms = Rooms { map: None, ..CLOUD };
+                    let counter = TokenCounter::default();
+                    let survey = self.survey(reach.clone(), rooms, counter).await;
+                    self.nearby(&lease.serving, reach, rung.manner, survey).await
+                }
             }
         };
         match self.place.desk.router().follow(decision, ask).await {
@@ -422,16 +422,24 @@ impl Study<'_> {
             },
         })
     }
+}
 
-    /// What the index says by itself.
-    fn from_index(&self, whole: Survey) -> String {
-        let mut text: String =
-            whole.facts.iter().chain(&whole.parts).map(|passage| passage.text.as_str()).collect();
-        if text.trim().is_empty() {
-            text = whole.map.sheets.iter().take(MOST_SHEETS).map(|sheet| sheet.text()).collect();
-        }
-        format!("```text\n{}\n```", text.trim().replace("```", "'''"))
+/// What the index says by itself.
+fn of_index(whole: &Survey) -> String {
+    let texts = |all: &[passage::Passage]| -> String {
+        all.iter().map(|passage| passage.text.as_str()).collect()
+    };
+    let mut text = format!("{}\n{}", texts(&whole.facts), texts(&whole.parts));
+    if text.trim().is_empty() {
+        text = whole
+            .map
+            .sheets
+            .iter()
+            .take(MOST_SHEETS)
+            .map(crate::context::map::Sheet::text)
+            .collect();
     }
+    format!("```text\n{}\n```", text.trim().replace("```", "'''"))
 }
 
 /// Files of the map that are shown where no model answers and the index has nothing to say.

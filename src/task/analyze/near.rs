@@ -4,11 +4,9 @@
 //! Such models are told of the tools in words and ask for one at a time by an answer in JSON, which
 //! every server that chats can give: nothing has to be known of the model's own notation for calls.
 
-use std::{
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use serde_json::{Value as Json, json};
@@ -231,7 +229,7 @@ impl Near<'_> {
         let settings = &self.study.place.settings;
         let mut tools = String::new();
         for tool in ToolName::ALL {
-            tools.push_str(&format!("- {}: {}\n", tool.as_str(), tool.description()));
+            tools.extend(["- ", tool.as_str(), ": ", tool.description(), "\n"]);
         }
         let closing = format!(
             "{}\nBefore you answer you may read more of the code:\n{tools}- answer: you have read \
@@ -247,8 +245,7 @@ impl Near<'_> {
             let step = match schema.answered(Retries::from(&**settings), strict, ask).await {
                 Ok(step) => step,
                 // A model that cannot say what it wants answers from what it has.
-                Err(GaveUp::Wrong { .. }) => break,
-                Err(GaveUp::Failed(Unasked::NoRoom { .. })) => break,
+                Err(GaveUp::Wrong { .. } | GaveUp::Failed(Unasked::NoRoom { .. })) => break,
                 Err(GaveUp::Failed(error)) => return Err(failure(&error)),
             };
             let name = step["tool"].as_str().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Text for a model that knows which places it was taken from.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use crate::{
     context::map::Sheet,
@@ -45,10 +45,10 @@ impl Passage {
         let path = file.relative_path();
         let mut shown = format!("{path}:{}-{end}\n", lines.start + 1);
         for (index, line) in text.lines().enumerate().take(end).skip(lines.start) {
-            shown.push_str(&format!("{} {line}\n", index + 1));
+            let _ = writeln!(shown, "{} {line}", index + 1);
         }
         if cut {
-            shown.push_str(&format!("(it goes on to line {})\n", lines.end));
+            let _ = writeln!(shown, "(it goes on to line {})", lines.end);
         }
         Self::of_lines(file.path(), lines.start..end, shown)
     }

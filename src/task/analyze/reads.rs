@@ -2,8 +2,9 @@
 //! nothing that is excluded is there to be found, and shows a model beyond this machine only files
 //! that the border lets out.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
 
+use rustc_hash::FxHashMap;
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -133,8 +134,8 @@ impl Reader {
     pub(super) fn read(&self, read: &Read) -> Vec<Passage> {
         let index = self.desk.index();
         let passages = match read.tool {
-            ToolName::ReadSymbol => self.quoted(index, self.symbol(index, &read.argument)),
-            ToolName::Search => self.quoted(index, self.search(index, &read.argument)),
+            ToolName::ReadSymbol => self.quoted(index, symbol(index, &read.argument)),
+            ToolName::Search => self.quoted(index, search(index, &read.argument)),
             ToolName::List => self.list(index, &read.argument),
         };
         fitting(passages, MOST_TOKENS, &|text| self.counter.count(text))
@@ -146,49 +147,9 @@ impl Reader {
 
     fn quoted(&self, index: &Index, places: Vec<Place>) -> Vec<Passage> {
         let admitted = places.into_iter().filter(|(file, _)| self.takes(file));
-        let quoted =
-            admitted.filter_map(|(file, lines)| Some(Passage::quoted(&file, &index.text(&file)?, lines)));
+        let quoted = admitted
+            .filter_map(|(file, lines)| Some(Passage::quoted(&file, &index.text(&file)?, lines)));
         quoted.collect()
-    }
-
-    fn symbol(&self, index: &Index, name: &str) -> Vec<Place> {
-        if let Some(place) = place(index, name) {
-            return vec![place];
-        }
-        let contents = index.read();
-        let path: Vec<&str> = words(name).collect();
-        let Some(symbol) = path.last().and_then(|last| contents.symbol(last)) else {
-            return Vec::new();
-        };
-        let fits = |item: &Item<'_>| {
-            let own = item.path();
-            let own: Vec<&str> = words(&own).collect();
-            path.iter().all(|part| own.contains(part))
-                || item.owner().is_some_and(|owner| path.contains(&contents.name(owner)))
-        };
-        let all = || contents.definitions(symbol).filter(|item| *item.file().origin() == Whose::Workspace);
-        let mut items: Vec<Item<'_>> = all().filter(fits).collect();
-        if items.is_empty() {
-            items = all().collect();
-        }
-        let place = |item: Item<'_>| Some((contents.file_handle(item.place().file)?, item.lines()));
-        items.into_iter().take(MOST_NAMESAKES).filter_map(place).collect()
-    }
-
-    fn search(&self, index: &Index, words: &str) -> Vec<Place> {
-        let graph = Graph::of(index);
-        let contents = index.read();
-        let hits = found(&contents, &graph, words, MOST_FOUND);
-        let hits: Vec<_> =
-            hits.into_iter().filter_map(|hit| Some((contents.file_handle(hit.file)?, hit.range))).collect();
-        drop(contents);
-        let place = |(file, bytes): (Arc<File>, Range<usize>)| {
-            let text = index.text(&file)?;
-            let first = line_of(&text, bytes.start);
-            let last = line_of(&text, bytes.end.saturating_sub(1)) + 1;
-            Some((file, first..last.min(first + FOUND_LINES)))
-        };
-        hits.into_iter().filter_map(place).collect()
     }
 
     fn list(&self, index: &Index, path: &str) -> Vec<Passage> {
@@ -211,11 +172,56 @@ impl Reader {
     }
 }
 
+/// The items of a name, or what stands at a place.
+fn symbol(index: &Index, name: &str) -> Vec<Place> {
+    if let Some(place) = place(index, name) {
+        return vec![place];
+    }
+    let contents = index.read();
+    let path: Vec<&str> = words(name).collect();
+    let Some(symbol) = path.last().and_then(|last| contents.symbol(last)) else {
+        return Vec::new();
+    };
+    let fits = |item: &Item<'_>| {
+        let own = item.path();
+        let own: Vec<&str> = words(&own).collect();
+        path.iter().all(|part| own.contains(part))
+            || item.owner().is_some_and(|owner| path.contains(&contents.name(owner)))
+    };
+    let all =
+        || contents.definitions(symbol).filter(|item| *item.file().origin() == Whose::Workspace);
+    let mut items: Vec<Item<'_>> = all().filter(fits).collect();
+    if items.is_empty() {
+        items = all().collect();
+    }
+    let place = |item: Item<'_>| Some((contents.file_handle(item.place().file)?, item.lines()));
+    items.into_iter().take(MOST_NAMESAKES).filter_map(place).collect()
+}
+
+/// The chunks that speak of these words.
+fn search(index: &Index, words: &str) -> Vec<Place> {
+    let graph = Graph::of(index);
+    let contents = index.read();
+    let hits = found(&contents, &graph, words, MOST_FOUND);
+    let hits: Vec<_> = hits
+        .into_iter()
+        .filter_map(|hit| Some((contents.file_handle(hit.file)?, hit.range)))
+        .collect();
+    drop(contents);
+    let place = |(file, bytes): (Arc<File>, Range<usize>)| {
+        let text = index.text(&file)?;
+        let first = line_of(&text, bytes.start);
+        let last = line_of(&text, bytes.end.saturating_sub(1)) + 1;
+        Some((file, first..last.min(first + FOUND_LINES)))
+    };
+    hits.into_iter().filter_map(place).collect()
+}
+
 /// Every item of a file.
 fn whole_file(index: &Index, file: &File, count: &dyn Fn(&str) -> usize) -> Vec<Passage> {
     let graph = Graph::default();
     let contents = index.read();
-    let map = Map::whole(&contents, &graph.rank(&Default::default()), &|other| {
+    let map = Map::whole(&contents, &graph.rank(&FxHashMap::default()), &|other| {
         other.path() == file.path()
     });
     let sheets = map.sheets.into_iter().flat_map(|sheet| sheet.split(MOST_TOKENS, count));
@@ -224,7 +230,7 @@ fn whole_file(index: &Index, file: &File, count: &dyn Fn(&str) -> usize) -> Vec<
 
 /// What a folder has, a line an entry.
 fn entries(files: &[Arc<File>], folder: &str) -> Vec<Passage> {
-    let mut all: std::collections::BTreeMap<String, (usize, usize, Vec<Origin>)> = Default::default();
+    let mut all: BTreeMap<String, (usize, usize, Vec<Origin>)> = BTreeMap::default();
     for file in files {
         let below = file.relative_path().strip_prefix(folder).unwrap_or(file.relative_path());
         let below = below.trim_start_matches('/');

@@ -16,6 +16,7 @@ use crate::{
 
 /// What came of an analysis.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     pub question: String,
     pub kind: Option<Kind>,
@@ -38,6 +39,7 @@ pub struct Report {
 
 /// How much of the codebase the model was shown, and what that was in tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Coverage {
     /// Items on the map that the model was shown.
     pub items: usize,
@@ -61,6 +63,7 @@ impl Coverage {
 
 /// What left this machine, by the manifests of all requests.
 #[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Left {
     pub requests: usize,
     /// Of all text, what was sent again with a later request among it.
@@ -113,76 +116,93 @@ impl Report {
     }
 
     fn about(&self) -> Vec<String> {
-        let Coverage { items, of_items, parts, map_tokens, read_tokens, source_tokens } =
-            self.coverage;
-        let mut about = Vec::new();
-        match &self.by {
-            None => about.push(format!(
-                "No model answered: {}. This is what the index says, by names alone.",
-                self.why.trim_end_matches('.')
-            )),
-            Some(by) if by.tier == Tier::Cloud => about.push(format!(
-                "Answered by {} at {} (a cloud): {}.",
-                by.offer.model, by.offer.place, self.why
-            )),
-            Some(by) => {
-                let how = if parts > 1 {
-                    format!("in {parts} parts, whose notes were put together (map and reduce)")
-                } else {
-                    "at once".to_owned()
-                };
-                about.push(format!(
-                    "Answered on {}, {how}, by {} at {}: {}.",
-                    by.tier, by.offer.model, by.offer.place, self.why
-                ));
-            }
+        let mut about = vec![self.answered()];
+        if self.by.is_some() && !self.before.is_empty() {
+            about.push(format!("First chosen: {}.", self.why));
         }
-        about.extend(self.before.iter().map(|said| format!("Before that: {said}.")));
-        let saved = self.coverage.saved();
-        about.push(format!(
-            "Covered: {items} of {of_items} items, in {map_tokens} tokens for the map and \
-             {read_tokens} for what was read on in {} steps; the files are {source_tokens} tokens \
-             ({saved:.0} % fewer).",
-            self.steps
-        ));
+        about.extend(self.before.iter().map(|said| format!("That did not answer: {said}.")));
+        if self.by.is_some() {
+            about.push(self.covered());
+        }
         about.push(self.leaving());
         if self.by.is_some() {
-            let wrong = self.citations.iter().filter(|citation| !citation.holds()).count();
-            let mut line = format!(
-                "Citations: {} of {} hold",
-                self.citations.len() - wrong,
-                self.citations.len()
-            );
-            if wrong > 0 {
-                line.push_str("; the others are marked");
-            }
-            if self.uncited > 0 {
-                let _ = write!(line, "; {} claims cite nothing, which is marked", self.uncited);
-            }
-            about.push(line + ".");
+            about.push(self.cited());
         }
         about
+    }
+
+    fn answered(&self) -> String {
+        let Some(by) = &self.by else {
+            let why = self.why.trim_end_matches('.');
+            return format!(
+                "No model answered: {why}. This is what the index says, by names alone."
+            );
+        };
+        let (model, place) = (&by.offer.model, &by.offer.place);
+        let mut line = match (by.tier, self.coverage.parts) {
+            (Tier::Cloud, _) => format!("Answered by {model} at {place} (a cloud)"),
+            (tier, 0 | 1) => format!("Answered on {tier}, at once, by {model} at {place}"),
+            (tier, parts) => format!(
+                "Answered on {tier}, in {parts} parts, whose notes were put together (map and \
+                 reduce), by {model} at {place}"
+            ),
+        };
+        if self.before.is_empty() {
+            let _ = write!(line, ": {}", self.why);
+        }
+        line + "."
+    }
+
+    fn covered(&self) -> String {
+        let Coverage { items, of_items, map_tokens, read_tokens, source_tokens, .. } =
+            self.coverage;
+        let saved = self.coverage.saved();
+        let fewer = if saved > 0.0 { format!(" ({saved:.0} % fewer)") } else { String::new() };
+        format!(
+            "Covered: {items} of {of_items} items; {map_tokens} tokens for the map and {read_tokens} \
+             for the rest, in {}, where the files have {source_tokens}{fewer}.",
+            many(self.steps, "step")
+        )
     }
 
     fn leaving(&self) -> String {
         let Left { requests, bytes, tokens, files, redactions, kept_here, bill } = &self.left;
         if *requests == 0 {
-            return match &self.by {
-                Some(by) if by.tier == Tier::PrivateNetwork => {
-                    "Nothing left for a cloud.".to_owned()
-                }
-                _ => "Nothing left this machine.".to_owned(),
-            };
+            let to_network = self.by.as_ref().is_some_and(|by| by.tier == Tier::PrivateNetwork);
+            let what = if to_network { "for a cloud" } else { "this machine" };
+            return format!("Nothing left {what}.");
         }
-        let secrets: usize = redactions.values().sum();
         let mut line = format!(
-            "Left this machine: {requests} requests, {tokens} tokens, {bytes} bytes, with parts of {} \
-             files; {secrets} secrets replaced, {kept_here} files kept here",
-            files.len()
+            "Left this machine: {}, {tokens} tokens, {bytes} bytes, with parts of {}; {} replaced, {} \
+             kept here",
+            many(*requests, "request"),
+            many(files.len(), "file"),
+            many(redactions.values().sum(), "secret"),
+            many(*kept_here, "file"),
         );
         if bill.dollars > 0.0 {
             let _ = write!(line, "; ${:.4}", bill.dollars);
         }
         line + "."
     }
+
+    fn cited(&self) -> String {
+        let (of, wrong) = (
+            self.citations.len(),
+            self.citations.iter().filter(|citation| !citation.holds()).count(),
+        );
+        let mut line = format!("Citations: {} of {of} hold", of - wrong);
+        if wrong > 0 {
+            line.push_str(", the others are marked");
+        }
+        if self.uncited > 0 {
+            let claims = many(self.uncited, "claim");
+            let _ = write!(line, "; {claims} without any, marked as well");
+        }
+        line + "."
+    }
+}
+
+fn many(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

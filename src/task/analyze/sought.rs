@@ -9,11 +9,11 @@ use crate::{
 
 /// Words that no question is about. Those of programming in general are among them.
 const COMMON: &[&str] = &[
-    "a", "about", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "change", "code",
-    "codebase", "do", "does", "file", "for", "from", "function", "happens", "how", "i", "if", "in",
-    "is", "it", "its", "method", "module", "new", "of", "on", "or", "that", "the", "their", "there",
-    "this", "to", "type", "use", "used", "uses", "was", "we", "what", "when", "where", "which", "who",
-    "why", "will", "with", "would",
+    "a", "about", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "change",
+    "code", "codebase", "do", "does", "file", "for", "from", "function", "happens", "how", "i",
+    "if", "in", "is", "it", "its", "method", "module", "new", "of", "on", "or", "that", "the",
+    "their", "there", "this", "to", "type", "use", "used", "uses", "was", "we", "what", "when",
+    "where", "which", "who", "why", "will", "with", "would",
 ];
 
 /// What an item counts whose whole name stands in the question.
@@ -119,9 +119,8 @@ struct Asked {
 impl Asked {
     fn of(question: &str) -> Self {
         let words = question.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        let telling = |word: &&str| {
-            word.len() > 1 && !COMMON.contains(&word.to_ascii_lowercase().as_str())
-        };
+        let telling =
+            |word: &&str| word.len() > 1 && !COMMON.contains(&word.to_ascii_lowercase().as_str());
         let words: Vec<&str> = words.filter(telling).collect();
         let stems = words.iter().flat_map(|word| parts(word)).map(|part| stem(&part));
         Self {
@@ -158,7 +157,10 @@ fn parts(name: &str) -> Vec<String> {
 
 /// A word without the endings by which English tells one of many and doing from done.
 fn stem(word: &str) -> String {
-    for ending in ["ations", "ation", "ings", "ing", "ions", "ion", "ies", "ers", "er", "ed", "es", "s", "e", "y"] {
+    for ending in [
+        "ations", "ation", "ings", "ing", "ions", "ion", "ies", "ers", "er", "ed", "es", "s", "e",
+        "y",
+    ] {
         if let Some(stem) = word.strip_suffix(ending).filter(|stem| stem.len() >= 3) {
             return stem.to_owned();
         }

@@ -98,10 +98,10 @@ pub(super) fn survey(
             .collect();
         (map, facts, quotes)
     };
-    let quoted = quotes.into_iter().filter_map(|(file, lines)| {
-        Some(Passage::quoted(&file, &index.text(&file)?, lines))
-    });
-    let parts = fitting(quoted, rooms.parts, &count);
+    let texts = quotes
+        .into_iter()
+        .filter_map(|(file, lines)| Some(Passage::quoted(&file, &index.text(&file)?, lines)));
+    let parts = fitting(texts, rooms.parts, &count);
     Survey { map, facts, parts, kept_here: held.len() }
 }
 
@@ -111,8 +111,8 @@ const MOST_QUOTED: usize = 40;
 /// Files of the workspace, to keep.
 pub(super) fn files(index: &Index, takes: impl Fn(&File) -> bool) -> Vec<Arc<File>> {
     let contents = index.read();
-    let taken = contents.files().filter(|(_, file)| takes(file));
-    taken.filter_map(|(id, _)| contents.file_handle(id)).collect()
+    let wanted = contents.files().filter(|(_, file)| takes(file));
+    wanted.filter_map(|(id, _)| contents.file_handle(id)).collect()
 }
 
 /// Tokens of the files themselves.
