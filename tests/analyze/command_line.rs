@@ -122,7 +122,6 @@ async fn a_report_goes_to_stdout_and_the_rest_does_not() {
     expect![[r#"
         drawing the map
         the model reads
-        2026-11-21T12:01:25.840234Z  WARN hearth::task::desk: the server evaluated 20 tokens of a prompt of at least 354: it cut the prompt without saying so. Load the model with a context of 2048 tokens
         checking citations
     "#]].assert_eq(&told);
 }
