@@ -129,6 +129,7 @@ async fn replay(lines: usize) -> Replayed {
             let began = Instant::now();
             at = client.type_at(file, at, &key.to_string());
             let pending = ask(&client, file, at);
+            eprintln!("{written:?}");
             let generation = asked_since(&model, began).await;
             to_model.push(generation.request.body_at - began);
             generation.accept();
