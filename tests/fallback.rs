@@ -123,7 +123,7 @@ impl World {
     }
 
     async fn follow(&self, decision: &Decision) -> Result<Followed<String>, Unanswered> {
-        let ask = async |asked: &Asked<'_>, _: &Rung| match asked {
+        let ask = async |asked: Arc<Asked>, _: Rung| match &*asked {
             Asked::Machine(serving) => generate(serving).await,
             Asked::Network(lease) => generate(&lease.serving).await,
             Asked::Cloud(line) => {
