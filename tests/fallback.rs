@@ -216,7 +216,7 @@ async fn while_it_answers_the_nearest_answers() {
     world.ollama.script_completion(["from here"]);
     let followed = world.run(&summarize(), Standing::Allowed).await.unwrap();
     assert_eq!((followed.answer.as_str(), followed.by.tier), ("from here", Tier::ThisMachine));
-    assert_eq!(cloud.connections(), 0);
+    assert_eq!(cloud.requests().len(), 0);
 }
 
 #[tokio::test]

@@ -97,12 +97,7 @@ pub(super) fn test(arguments: &Test, assignments: &[String]) -> anyhow::Result<E
     run(&arguments.place, Work::Test { count: arguments.count }, &arguments.how, assignments)
 }
 
-fn run(
-    place: &str,
-    work: Work,
-    how: &How,
-    assignments: &[String],
-) -> anyhow::Result<ExitCode> {
+fn run(place: &str, work: Work, how: &How, assignments: &[String]) -> anyhow::Result<ExitCode> {
     let place: Line = place.parse()?;
     let mut settings = super::settings(assignments)?;
     // Who wants it private wants nobody looked at either.
@@ -111,9 +106,9 @@ fn run(
     let file = document.path().context("a file has a path")?.to_owned();
     let root = root_of(&file);
     let outcome = super::runtime()?.block_on(async {
-        let terminal = std::io::stdin().is_terminal().then(|| {
-            Arc::new(Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr()))
-        });
+        let terminal = std::io::stdin()
+            .is_terminal()
+            .then(|| Arc::new(Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr())));
         let rights = rights(&root, &settings, terminal.as_deref()).await?;
         let user: Arc<dyn User> = match terminal {
             Some(terminal) => terminal,
@@ -224,8 +219,7 @@ async fn rights(
             .ask(&decisions, root, user)
             .await
             .context("cannot read which folders are trusted")?;
-    let terminal =
-        terminal.filter(|_| trusted && settings.check_run_tests == RunTests::Ask);
+    let terminal = terminal.filter(|_| trusted && settings.check_run_tests == RunTests::Ask);
     let question =
         "May its tests, and tests that the model writes, be run in a copy of the folder?";
     let answer = match terminal {

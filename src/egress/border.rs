@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Cleared, Consent, Decisions, Destination, Manifest, Parcel, Permit, Refusal, Standing, Trust, User,
-    Withheld,
+    Cleared, Consent, Decisions, Destination, Manifest, Parcel, Permit, Refusal, Standing, Trust,
+    User, Withheld,
     audit::{self, Decision, Log},
     exclude::Exclusions,
     inspect::Inspection,

@@ -146,9 +146,8 @@ impl Endpoint {
     fn at_socket(client: &Client, url: &Url) -> Self {
         let shown = url.as_str().trim_end_matches('/').into();
         let host = Url::parse("http://localhost").ok();
-        let (http, url) = socket_client(url)
-            .zip(host)
-            .unwrap_or_else(|| (client.http.clone(), url.clone()));
+        let (http, url) =
+            socket_client(url).zip(host).unwrap_or_else(|| (client.http.clone(), url.clone()));
         let (within, patience) = (Within::ThisMachine, Patience::default());
         Self { http, within, url, shown, key: None, patience }
     }

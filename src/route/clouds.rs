@@ -21,7 +21,7 @@ use super::{
     retry::{GaveUp, Retries, Setback, retry},
 };
 use crate::{
-    config::{self, Clouds as Settings},
+    config::{self, Settings},
     egress::{Permit, ToolCall},
     model::{
         Patience,
@@ -50,6 +50,16 @@ pub struct Look {
     pub retries: usize,
 }
 
+impl From<&Settings> for Look {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            interval: Duration::from_secs(settings.health_interval_seconds.get()),
+            timeout: Duration::from_millis(settings.health_timeout_ms.get()),
+            retries: settings.health_retry_count.size(),
+        }
+    }
+}
+
 /// All clouds, in the user's order.
 #[derive(Debug, Default)]
 pub struct Clouds {
@@ -58,9 +68,10 @@ pub struct Clouds {
 
 impl Clouds {
     /// Each cloud that can be asked, and what the others lack, as sentences. Connects to nothing.
-    pub fn new(settings: &Settings, look: Look) -> (Self, Vec<String>) {
+    pub fn new(settings: &Settings) -> (Self, Vec<String>) {
         let (mut lines, mut complaints) = (Vec::new(), Vec::new());
-        for cloud in settings.resolve() {
+        let look = Look::from(settings);
+        for cloud in settings.clouds.resolve() {
             match cloud.and_then(|cloud| CloudLine::new(&cloud, look)) {
                 Ok(line) => lines.push(Arc::new(line)),
                 Err(complaint) => complaints.push(complaint),

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     breaker::Breaker,
-    clouds::{CloudLine, Clouds, Look},
+    clouds::{CloudLine, Clouds},
     cluster::Cluster,
     discover::{Search, Serving, is_loopback},
     health::{Health, Load, Pace, Probe},
@@ -65,12 +65,7 @@ impl Farther {
                 clouds: Arc::default(),
             };
         }
-        let look = Look {
-            interval,
-            timeout: Duration::from_millis(settings.health_timeout_ms.get()),
-            retries: settings.health_retry_count.size(),
-        };
-        let (clouds, complaints) = Clouds::new(&settings.clouds, look);
+        let (clouds, complaints) = Clouds::new(settings);
         for complaint in complaints {
             tracing::warn!("{complaint}");
         }

@@ -26,8 +26,8 @@ use crate::{
         cloud::{CloudError, Ending},
     },
     route::{
-        Asked, Attempt, CloudLine, Decision, Failure, GaveUp, Need, Offer, Retries, Rung, Serving, Setback,
-        State, retry,
+        Asked, Attempt, CloudLine, Decision, Failure, GaveUp, Need, Offer, Retries, Rung, Serving,
+        Setback, State, retry,
     },
 };
 
@@ -165,8 +165,7 @@ impl<'a> Talk<'a> {
             stop: &[],
         };
         let _turn = desk.queue(serving).enter(Rank::Work, serving.slots.unwrap_or(1)).await;
-        let build =
-            |budget| ready(self.question.prompt(&budget, attempt.mistake.as_ref()));
+        let build = |budget| ready(self.question.prompt(&budget, attempt.mistake.as_ref()));
         let (prompt, mut events) = sending.send(build).await.map_err(|unsent| match unsent {
             Unsent::Unbuilt(Overflow { tokens, left }) => {
                 Setback::Final(Unasked::NoRoom { needed: tokens + output, room: left + output })

@@ -55,7 +55,8 @@ pub async fn explain(
         output: OUTPUT,
     };
     let talk = Talk::open(ground, progress, question).await.map_err(|why| why.to_string())?;
-    let said = talk.ask(&Attempt::first(Retries::default())).await.map_err(|why| why.to_string())?;
+    let said =
+        talk.ask(&Attempt::first(Retries::default())).await.map_err(|why| why.to_string())?;
     let cut = if said.stop == Stop::Limit { "\n\n*(cut at its longest)*" } else { "" };
     Ok(format!("# {}\n\n{}{cut}\n", capitalized(&title), said.text.trim()))
 }

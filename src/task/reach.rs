@@ -55,8 +55,9 @@ impl Reach {
     pub fn new(grounds: &Grounds, settings: &Settings, user: Arc<dyn User>, wish: Wish) -> Self {
         let Grounds { root, state, trust } = grounds;
         let border = match state {
-            Some(state) => Border::new(root, settings, state, *trust)
-                .map_err(|refusal| refusal.to_string()),
+            Some(state) => {
+                Border::new(root, settings, state, *trust).map_err(|refusal| refusal.to_string())
+            }
             None => Err("there is no home folder to keep decisions in".to_owned()),
         };
         Self { border, user: Arc::new(OneTask::new(user)), wish }
@@ -80,7 +81,8 @@ impl Reach {
         path: Option<&Path>,
         farther: bool,
     ) -> Result<Vec<Private>, String> {
-        let mut all: Vec<Private> = (self.wish == Wish::Stays).then_some(Private::Asked).into_iter().collect();
+        let mut all: Vec<Private> =
+            (self.wish == Wish::Stays).then_some(Private::Asked).into_iter().collect();
         let border = match &self.border {
             Ok(border) => border,
             Err(why) => {

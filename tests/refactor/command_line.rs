@@ -15,10 +15,15 @@ use crate::{
 
 /// Runs `hearth` in the crate's folder, with nobody at the terminal.
 async fn hearth(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
+    let arguments = [&["--set", "check.run_tests=always"], arguments].concat();
+    hearth_with(tree, model, &arguments).await
+}
+
+/// The same, with other settings.
+pub(crate) async fn hearth_with(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
     tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
         .args(arguments)
         .args(["--set", &format!("router.local_endpoint={}", model.url())])
-        .args(["--set", "check.run_tests=always"])
         .current_dir(&tree.root)
         .env("XDG_CONFIG_HOME", tree.cache.join("config"))
         .env("XDG_STATE_HOME", tree.cache.join("state"))
@@ -30,10 +35,11 @@ async fn hearth(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
         .expect("hearth starts")
 }
 
-fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output, model: &FakeModel) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output.status.code().expect("it was not killed");
-    without_ends(&format!("{}--- {code}\n{}", text(&output.stdout), text(&output.stderr)))
+    let shown = format!("{}--- {code}\n{}", text(&output.stdout), text(&output.stderr));
+    without_ends(&shown.replace(model.url().as_str().trim_end_matches('/'), "MODEL"))
 }
 
 async fn says(model: &FakeModel, answers: &[&str]) {
@@ -77,7 +83,7 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         compiling
         Rewrite `sum`: parsed, formatted; not compiled (this workspace is not trusted)
     "#]]
-    .assert_eq(&shown(&output));
+    .assert_eq(&shown(&output, &model));
     tree.untouched();
 
     hearth(&tree, &model, &["trust", "."]).await;
@@ -107,7 +113,7 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         running this module's tests
         Rewrite `sum`: parsed, formatted, compiled; tests not run (this module has no tests)
     "#]]
-    .assert_eq(&shown(&output));
+    .assert_eq(&shown(&output, &model));
     let now = fs::read_to_string(tree.root.join("src/lib.rs")).expect("a file");
     assert!(now.contains("    all.iter().sum()\n}\n\npub fn far"), "{now}");
 }
@@ -150,7 +156,7 @@ async fn what_does_not_hold_is_shown_aside_and_is_a_failure() {
          pub fn far() -> u32 {
         none of 4 answers was right; the last: The signature of `sum` must stay as it is: `pub fn sum(all: &[u32]) -> u32`, not `pub fn sum(all: &[u32]) -> u64`.
         nothing held; the best attempt is above
-    "#]].assert_eq(&shown(&output));
+    "#]].assert_eq(&shown(&output, &model));
     tree.untouched();
 }
 
@@ -196,6 +202,6 @@ async fn a_test_for_the_line() {
         Tests for `sum`: parsed, formatted, compiled, tests passed
         1 written, 1 kept
         `sums` passed 5 times, and fails with `{ 0 }` instead of `{ let mut total = 0; for n in all { tota …`
-    "#]].assert_eq(&shown(&output));
+    "#]].assert_eq(&shown(&output, &model));
     tree.untouched();
 }

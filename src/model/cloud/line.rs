@@ -78,11 +78,19 @@ impl Line {
         let response = tokio::time::timeout(waited, request)
             .await
             .map_err(|_| ModelError::Silent { endpoint: endpoint(), waited })?
-            .map_err(|error| ModelError::Unreachable { endpoint: endpoint(), detail: cause(&error) })?;
+            .map_err(|error| ModelError::Unreachable {
+                endpoint: endpoint(),
+                detail: cause(&error),
+            })?;
         let status = response.status().as_u16();
         if LATER.contains(&status) {
             let wait = wait(response.headers(), SystemTime::now());
-            return Err(CloudError::Busy { endpoint: endpoint(), status, detail: String::new(), wait });
+            return Err(CloudError::Busy {
+                endpoint: endpoint(),
+                status,
+                detail: String::new(),
+                wait,
+            });
         }
         Ok(())
     }

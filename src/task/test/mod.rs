@@ -180,9 +180,8 @@ impl Work<'_> {
 
     /// Puts one answer on trial.
     async fn judge(&self, kept: &[Kept], said: Said) -> Result<Kept, Setback<Ended>> {
-        let mistake = |why, witness| {
-            Setback::Mistake(Mistake { answer: said.text.clone(), why, witness })
-        };
+        let mistake =
+            |why, witness| Setback::Mistake(Mistake { answer: said.text.clone(), why, witness });
         self.tally().tried += 1;
         let mut taken = self.place.taken.clone();
         taken.extend(kept.iter().map(|test| test.written.name.clone()));
