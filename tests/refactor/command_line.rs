@@ -15,15 +15,20 @@ use crate::{
 
 /// Runs `hearth` in the crate's folder, with nobody at the terminal.
 async fn hearth(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
-    let arguments = [&["--set", "check.run_tests=always"], arguments].concat();
-    hearth_with(tree, model, &arguments).await
+    hearth_with(tree, model, &["check.run_tests=always"], arguments).await
 }
 
 /// The same, with other settings.
-pub(crate) async fn hearth_with(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
+pub(crate) async fn hearth_with(
+    tree: &Tree,
+    model: &FakeModel,
+    settings: &[&str],
+    arguments: &[&str],
+) -> Output {
     tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
         .args(arguments)
         .args(["--set", &format!("router.local_endpoint={}", model.url())])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
         .current_dir(&tree.root)
         .env("XDG_CONFIG_HOME", tree.cache.join("config"))
         .env("XDG_STATE_HOME", tree.cache.join("state"))
@@ -64,7 +69,7 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         --- a/src/lib.rs
         +++ b/src/lib.rs
         @@ -2,11 +2,7 @@
- 
+
          /// Adds them up.
          pub fn sum(all: &[u32]) -> u32 {
         -    let mut total = 0;
@@ -74,9 +79,10 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         -    total
         +    all.iter().sum()
          }
- 
+
          pub fn far() -> u32 {
         --- 0
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         parsing
         formatting
@@ -93,7 +99,7 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         --- a/src/lib.rs
         +++ b/src/lib.rs
         @@ -2,11 +2,7 @@
- 
+
          /// Adds them up.
          pub fn sum(all: &[u32]) -> u32 {
         -    let mut total = 0;
@@ -103,9 +109,10 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         -    total
         +    all.iter().sum()
          }
- 
+
          pub fn far() -> u32 {
         --- 0
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         parsing
         formatting
@@ -126,6 +133,7 @@ async fn what_does_not_hold_is_shown_aside_and_is_a_failure() {
     let (output, ()) = tokio::join!(hearth(&tree, &model, command), says(&model, &[BAD; 4]));
     expect![[r#"
         --- 1
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         parsing
         try 2 of 4: the last was not signature kept
@@ -141,7 +149,7 @@ async fn what_does_not_hold_is_shown_aside_and_is_a_failure() {
         +++ b/src/lib.rs
         @@ -1,12 +1,8 @@
          //! Sums.
- 
+
          /// Adds them up.
         -pub fn sum(all: &[u32]) -> u32 {
         -    let mut total = 0;
@@ -152,7 +160,7 @@ async fn what_does_not_hold_is_shown_aside_and_is_a_failure() {
         +pub fn sum(all: &[u32]) -> u64 {
         +    all.iter().sum()
          }
- 
+
          pub fn far() -> u32 {
         none of 4 answers was right; the last: The signature of `sum` must stay as it is: `pub fn sum(all: &[u32]) -> u32`, not `pub fn sum(all: &[u32]) -> u64`.
         nothing held; the best attempt is above
@@ -188,6 +196,7 @@ async fn a_test_for_the_line() {
         +}
         --- 0
         a test (1 of 1)
+        test_generation is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         running the test (1 of 5)
         running the test (2 of 5)

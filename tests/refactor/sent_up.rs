@@ -63,7 +63,7 @@ async fn the_user_sends_one_up_and_is_asked_once() {
     let more = json!({ "instruction": "Use an iterator.", "cloud": true });
     let pending = editor.command("hearth.refactor", &more);
     let (asked, shown) = question(&editor, &cloud).await;
-    expect!["Hearth: May 257 tokens with parts of src/lib.rs be sent to CLOUD (frontier-1)?"]
+    expect!["Hearth: May 253 tokens with parts of src/lib.rs be sent to CLOUD (frontier-1)?"]
         .assert_eq(&shown);
     assert_eq!(cloud.connections(), 0, "before the user has agreed");
     editor.client.answer(&asked, &json!({ "title": "Send it once" }));
@@ -74,7 +74,40 @@ async fn the_user_sends_one_up_and_is_asked_once() {
     "#]].assert_eq(&editor.until_done(pending).await);
     let requests = cloud.requests();
     assert_eq!(requests.len(), 2);
-    expect![[r#""#]].assert_eq(&said(&requests[1].body));
+    expect![[r#"
+        user:
+        File: src/lib.rs
+
+        Other items of the file, without bodies; they stay as they are:
+        ```rust
+        pub fn far() -> u32;
+        ```
+
+        The item:
+        ```rust
+        /// Adds them up.
+        pub fn sum(all: &[u32]) -> u32 {
+            let mut total = 0;
+            for n in all {
+                total += n;
+            }
+            total
+        }
+        ```
+
+        Rewrite the function `sum`: Use an iterator.
+
+        Answer with the whole new item in one ```rust block and nothing else.
+
+        assistant:
+        I cannot.
+        user:
+        That was wrong.
+        Your answer has no code block. Answer with one code block.
+        Answer again, with this put right.
+
+    "#]]
+    .assert_eq(&said(&requests[1].body));
     let asked = editor.model.requests();
     assert!(asked.iter().all(|request| request.body["stream"] != true), "nobody here was asked");
     let entries = Log::new(&editor.tree.cache.join("state")).entries().expect("a log");
@@ -173,27 +206,29 @@ impl Run {
     }
 
     async fn hearth(&self, arguments: &[&str]) -> String {
-        let cloud = format!("router.cloud.frontier.endpoint={}", self.cloud.url());
-        let settings = [
-            "--set",
-            &cloud,
-            "--set",
-            "router.cloud.frontier.model=frontier-1",
-            "--set",
-            "router.cloud.frontier.kind=anthropic",
-            "--set",
-            "check.compile=false",
-        ];
-        let arguments = [&settings, arguments].concat();
-        let output = hearth_with(&self.tree, &self.model, &arguments).await;
-        shown(&output, &self.model).replace(&self.cloud.url(), "CLOUD")
+        self.hearth_with("check.compile=false", arguments).await
     }
 
-    /// Refactors, with nothing sent anywhere: not a request, not a look.
-    async fn check_stays(&self, more: &[&str], expected: Expect) {
+    async fn hearth_with(&self, setting: &str, arguments: &[&str]) -> String {
+        let endpoint = format!("router.cloud.frontier.endpoint={}", self.cloud.url());
+        let settings = [
+            &*endpoint,
+            "router.cloud.frontier.model=frontier-1",
+            "router.cloud.frontier.kind=anthropic",
+            "check.compile=false",
+            setting,
+        ];
+        let output = hearth_with(&self.tree, &self.model, &settings, arguments).await;
+        let shown = shown(&output, &self.model).replace(&self.cloud.url(), "CLOUD");
+        // The log has the time in it.
+        let of_log = |line: &&str| !line.contains(" WARN ");
+        shown.lines().filter(of_log).flat_map(|line| [line, "\n"]).collect()
+    }
+
+    /// Runs it with one more setting, and nothing goes anywhere: not a request, not a look.
+    async fn check_stays(&self, setting: &str, arguments: &[&str], expected: Expect) {
         let before = self.cloud.connections();
-        let command = ["refactor", "src/lib.rs:6", "Use an iterator."];
-        expected.assert_eq(&self.hearth(&[more, &command].concat()).await);
+        expected.assert_eq(&self.hearth_with(setting, arguments).await);
         assert_eq!(self.cloud.connections(), before);
         self.tree.untouched();
     }
@@ -204,27 +239,108 @@ impl Run {
 async fn a_failure_here_goes_up_with_consent_and_never_in_private() {
     let run = Run::new().await;
     run.cloud.says(Says::text([GOOD]));
-    let command = ["refactor", "src/lib.rs:6", "Use an iterator."];
-    expect![[r#""#]].assert_eq(&run.hearth(&command).await);
+    let refactor = &["refactor", "src/lib.rs:6", "Use an iterator."][..];
+    expect![[r#"
+        --- a/src/lib.rs
+        +++ b/src/lib.rs
+        @@ -2,11 +2,7 @@
+
+         /// Adds them up.
+         pub fn sum(all: &[u32]) -> u32 {
+        -    let mut total = 0;
+        -    for n in all {
+        -        total += n;
+        -    }
+        -    total
+        +    all.iter().sum()
+         }
+
+         pub fn far() -> u32 {
+        --- 0
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        the server at MODEL refused: 500 out of memory; so frontier-1 at frontier is asked
+        the model reads
+        parsing
+        formatting
+        compiling
+        Rewrite `sum`: parsed, formatted; not compiled (`check.compile` is off)
+    "#]].assert_eq(&run.hearth(refactor).await);
     assert_eq!(run.cloud.requests().len(), 1);
 
-    run.check_stays(&["--set", "privacy.local_only=true"], expect![[r#""#]]).await;
-    run.check_stays(&["--set", "privacy.private=['src/']"], expect![[r#""#]]).await;
-    run.check_stays(&["--set", "privacy.exclude=['src/']"], expect![[r#""#]]).await;
-    let private = ["refactor", "--private", "src/lib.rs:6", "Use an iterator."];
-    let before = run.cloud.connections();
-    expect![[r#""#]].assert_eq(&run.hearth(&private).await);
-    let private = ["test", "--private", "src/lib.rs:6"];
-    expect![[r#""#]].assert_eq(&run.hearth(&private).await);
-    // What the user sends up stays where it is private, too.
-    let up = ["--set", "privacy.private=['src/']", "refactor", "--cloud", "src/lib.rs:6", "Do."];
-    expect![[r#""#]].assert_eq(&run.hearth(&up).await);
-    assert_eq!(run.cloud.connections(), before);
+    let usual = "completion.enabled=true";
+    let asked = &["refactor", "--private", "src/lib.rs:6", "Use an iterator."];
+    run.check_stays(usual, asked, expect![[r#"
+        --- 1
+        it stays on this machine, as it was asked for as private: coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        hearth: the server at MODEL refused: 500 out of memory; nobody else is asked, as it was asked for as private
+    "#]]).await;
+    run.check_stays(usual, &["test", "--private", "src/lib.rs:6"], expect![[r#"
+        --- 1
+        a test (1 of 3)
+        it stays on this machine, as it was asked for as private: coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        hearth: the server at MODEL refused: 500 out of memory; nobody else is asked, as it was asked for as private
+    "#]]).await;
+    run.check_stays("privacy.local_only=true", refactor, expect![[r#"
+        --- 1
+        it stays on this machine, as every task is private (privacy.local_only): coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        hearth: the server at MODEL refused: 500 out of memory; nobody else is asked, as every task is private (privacy.local_only)
+    "#]]).await;
+    run.check_stays("privacy.private=['src/']", refactor, expect![[r#"
+        --- 1
+        it stays on this machine, as src/lib.rs is private (privacy.private): coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        hearth: the server at MODEL refused: 500 out of memory; nobody else is asked, as src/lib.rs is private (privacy.private)
+    "#]]).await;
+    run.check_stays(
+        "privacy.exclude=['src/']",
+        refactor,
+        expect![[r#"
+        --- 1
+        hearth: src/lib.rs is excluded (privacy.exclude)
+    "#]],
+    )
+    .await;
+    // What is private stays, though the user sends it up.
+    let up = &["refactor", "--cloud", "src/lib.rs:6", "Use an iterator."];
+    run.check_stays("privacy.private=['src/']", up, expect![[r#"
+        --- 1
+        it stays on this machine, as src/lib.rs is private (privacy.private): coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        hearth: the server at MODEL refused: 500 out of memory; nobody else is asked, as src/lib.rs is private (privacy.private)
+    "#]]).await;
     run.hearth(&["trust", "--revoke", "."]).await;
-    run.check_stays(&[], expect![[r#""#]]).await;
+    run.check_stays(usual, refactor, expect![[r#"
+        --- 1
+        it stays on this machine, as the workspace is not trusted (hearth trust DIR): coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        hearth: the server at MODEL refused: 500 out of memory; nobody else is asked, as the workspace is not trusted (hearth trust DIR)
+    "#]]).await;
     run.hearth(&["trust", "."]).await;
+    // Without consent, and nobody there to be asked.
     run.hearth(&["egress", "forget"]).await;
-    run.check_stays(&[], expect![[r#""#]]).await;
+    run.check_stays(usual, refactor, expect![[r#"
+        --- 1
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
+        the model reads
+        hearth: the server at MODEL refused: 500 out of memory
+    "#]]).await;
+    run.check_stays(
+        usual,
+        up,
+        expect![[r#"
+        --- 1
+        it was sent up for this run: frontier-1 at frontier
+        the model reads
+        sending to CLOUD was declined; so coder at MODEL is asked
+        the model reads
+        hearth: sending to CLOUD was declined; then the server at MODEL refused: 500 out of memory
+    "#]],
+    )
+    .await;
     assert_eq!(run.cloud.requests().len(), 1);
 }
 
