@@ -73,10 +73,9 @@ impl Breaker {
             State::Closed { failures } if failures + 1 < FAILURES => {
                 State::Closed { failures: failures + 1 }
             }
-            State::Closed { .. } | State::Trial { .. } => open,
             // One that had passed before it opened.
             State::Open { until } if Instant::now() < until => State::Open { until },
-            State::Open { .. } => open,
+            State::Closed { .. } | State::Trial { .. } | State::Open { .. } => open,
         };
     }
 

@@ -369,7 +369,7 @@ async fn what_a_compiler_quotes_leaves_only_if_its_file_may() {
         let more = json!({ "instruction": "Be careful.", "cloud": true });
         let pending = editor.command("hearth.refactor", &more);
         // Another file's lines are another question.
-        for _ in 0..1 + usize::from(quoted) {
+        for _ in 0..=usize::from(quoted) {
             let (asked, _) = question(&editor, &cloud).await;
             editor.client.answer(&asked, &json!({ "title": "Send it once" }));
         }
