@@ -276,10 +276,11 @@ pub(super) fn judge(extent: Extent, produced: &str, end: Option<&End>) -> Option
     judge.push(produced).or_else(|| end.map(|end| judge.finish(*end == End::Complete)))
 }
 
+/// Who completes, if it is there or can be loaded.
 pub(super) fn serving(desk: &Desk) -> Result<Serving, String> {
     let health = desk.router().health();
-    match (&health.choice, health.state) {
-        (Some(serving), State::Warm | State::Cold) => Ok(serving.clone()),
-        _ => Err(health.message.clone()),
+    match health.state {
+        State::Warm | State::Cold => desk.router().completes(),
+        State::Loading | State::Down => Err(health.message.clone()),
     }
 }
