@@ -53,15 +53,15 @@ impl World {
         layers.set(Layer::UserFile, json!({ "router": { "cloud": { "frontier": fields } } }));
         let (settings, complaints) = layers.resolve();
         assert_eq!(complaints, []);
-        let (clouds, complaints) = Clouds::new(&settings.clouds, Duration::from_secs(30));
+        let (clouds, complaints) = Clouds::new(&settings);
         assert_eq!(complaints, Vec::<String>::new());
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("work/src")).unwrap();
         Self { folder, settings, clouds, cloud }
     }
 
-    fn line(&self) -> Arc<CloudLine> {
-        self.clouds.named("frontier").unwrap()
+    fn line(&self) -> &CloudLine {
+        self.clouds.iter().next().unwrap()
     }
 
     fn destination(&self) -> Destination {

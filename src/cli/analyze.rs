@@ -22,7 +22,7 @@ use crate::{
     index::{Index, Scope},
     model::{Client, TokenCounter},
     task::{
-        Desk,
+        Desk, Grounds, Reach, Wish,
         analyze::{self, Kind, Place, Report, Request, Stage},
     },
 };
@@ -52,6 +52,16 @@ pub(super) struct Arguments {
     map: bool,
 }
 
+impl Arguments {
+    fn wish(&self) -> Wish {
+        match (self.private, self.cloud) {
+            (true, _) => Wish::Stays,
+            (false, true) => Wish::GoesUp,
+            (false, false) => Wish::AsRuled,
+        }
+    }
+}
+
 /// Exits with 1 when no model answered.
 pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Result<ExitCode> {
     let kind = arguments.kind.as_deref().map(str::parse).transpose()?;
@@ -63,16 +73,12 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
     let path = Path::new(shown).canonicalize().with_context(|| format!("cannot find {shown}"))?;
     let root = root_of(&path);
     let within = (path != root).then_some(path);
-    let settings = super::settings(assignments)?;
-    let request = Request {
-        question: question.map(str::to_owned),
-        kind,
-        within,
-        private: arguments.private,
-        sent_up: arguments.cloud,
-    };
+    let mut settings = super::settings(assignments)?;
+    // Who wants it private wants nobody looked at either.
+    settings.local_only |= arguments.private;
+    let request = Request { question: question.map(str::to_owned), kind, within };
     super::runtime()?.block_on(async {
-        let (_settings, place) = place(settings, root)?;
+        let (_settings, place) = place(settings, root, arguments.wish())?;
         if arguments.map {
             let (map, source_tokens) = analyze::map(&place, request.within).await?;
             print_map(&map, source_tokens, arguments.json)?;
@@ -111,6 +117,7 @@ fn root_of(path: &Path) -> PathBuf {
 fn place(
     settings: Settings,
     root: PathBuf,
+    wish: Wish,
 ) -> anyhow::Result<(watch::Sender<Arc<Settings>>, Place)> {
     let settings = Arc::new(settings);
     let (keep, subscription) = watch::channel(Arc::clone(&settings));
@@ -119,20 +126,18 @@ fn place(
         exclude: settings.privacy_exclude.clone(),
         cargo_home: None,
     }));
-    let place = Place {
-        desk: Arc::new(Desk::open(Client::new()?, subscription, index)),
-        settings,
-        root,
-        state: config::state_folder(),
-        trust: Trust::Stored,
+    let user: Arc<dyn User> = if std::io::stdin().is_terminal() {
+        Arc::new(Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr()))
+    } else {
+        Arc::new(Nobody)
     };
-    Ok((keep, place))
+    let grounds = Grounds { root, state: config::state_folder(), trust: Trust::Stored };
+    let reach = Reach::new(&grounds, &settings, user, wish);
+    let desk = Arc::new(Desk::open(Client::new()?, subscription, index));
+    Ok((keep, Place { desk, settings, reach }))
 }
 
 async fn report(place: &Place, request: &Request) -> anyhow::Result<Report> {
-    let terminal = Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr());
-    let there = std::io::stdin().is_terminal();
-    let user: &dyn User = if there { &terminal } else { &Nobody };
     let shown = Mutex::new(String::new());
     let progress = |stage: Stage| {
         // Lines as they come are for a screen that can take them back.
@@ -147,7 +152,7 @@ async fn report(place: &Place, request: &Request) -> anyhow::Result<Report> {
             *shown = now;
         }
     };
-    Ok(analyze::analyze(place, request, user, &progress).await?)
+    Ok(analyze::analyze(place, request, &progress).await?)
 }
 
 fn print_map(map: &Map, source_tokens: usize, as_json: bool) -> anyhow::Result<()> {

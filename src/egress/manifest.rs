@@ -53,6 +53,20 @@ impl Manifest {
         // Parts of one file stand together.
         self.files.chunk_by(|a, b| a.path == b.path).count()
     }
+
+    /// Whether who agreed to this has agreed to `other`: the same place and model, nothing private, and
+    /// no line beyond these unless this one says that the model may ask for more.
+    pub fn covers(&self, other: &Self) -> bool {
+        let within = |part: &FilePart| {
+            self.files.iter().any(|own| {
+                own.path == part.path && own.first <= part.first && part.last <= own.last
+            })
+        };
+        (&self.destination, &self.model) == (&other.destination, &other.model)
+            && !other.private
+            && other.tools.iter().all(|tool| self.tools.contains(tool))
+            && (!self.tools.is_empty() || other.files.iter().all(within))
+    }
 }
 
 /// How many files a question names.

@@ -1,6 +1,9 @@
 //! The command that answers a question about the whole workspace: from the arguments to the screen.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures::FutureExt;
 use serde_json::json;
@@ -15,9 +18,13 @@ use super::{
     show::Screen,
 };
 use crate::{
+    config::Settings,
     lsp::{ClientCaps, Outbox, ext::AnalyzeArguments},
     session::task::OwnedTask,
-    task::analyze::{self, Kind, Place, Request, Stage},
+    task::{
+        Desk, Grounds, Reach, Wish,
+        analyze::{self, Kind, Place, Request, Stage},
+    },
 };
 
 /// Starts an analysis. Dropping the reply stops it.
@@ -27,21 +34,27 @@ pub(super) fn analyze(
     token: Option<ProgressToken>,
 ) -> jsonrpc::Result<Reply<Option<LspAny>>> {
     let roots = hearth.session.roots();
+    let wish = match (arguments.private, arguments.cloud) {
+        (true, _) => Wish::Stays,
+        (false, true) => Wish::GoesUp,
+        (false, false) => Wish::AsRuled,
+    };
     let request = request(arguments, roots.first().map(PathBuf::as_path))?;
     let root = match &request.within {
         Some(within) => roots.iter().filter(|root| within.starts_with(root)).max(),
         None => roots.first(),
     };
     let no_folder = || Error::invalid_params("no folder is open that the path is in");
-    let place = Place {
-        desk: hearth.desk().ok_or_else(Error::internal_error)?,
-        settings: hearth.settings.get(),
+    let grounds = Grounds {
         root: root.ok_or_else(no_folder)?.clone(),
         state: hearth.trust.state().map(Path::to_owned),
         trust: hearth.trust.source(),
     };
     let job = Job {
-        place,
+        desk: hearth.desk().ok_or_else(Error::internal_error)?,
+        settings: hearth.settings.get(),
+        grounds,
+        wish,
         request,
         client: hearth.client(),
         outbox: hearth.outbox.clone(),
@@ -55,20 +68,23 @@ pub(super) fn analyze(
 }
 
 fn request(arguments: AnalyzeArguments, root: Option<&Path>) -> jsonrpc::Result<Request> {
-    let AnalyzeArguments { question, kind, path, private, cloud } = arguments;
+    let AnalyzeArguments { question, kind, path, .. } = arguments;
     let kind = kind.as_deref().map(str::parse::<Kind>).transpose();
     let kind = kind.map_err(|error| Error::invalid_params(error.to_string()))?;
     let within =
         path.map(|path| root.map_or_else(|| PathBuf::from(&path), |root| root.join(&path)));
     // The folder itself confines nothing.
     let within = within.filter(|within| Some(&**within) != root);
-    Ok(Request { question, kind, within, private, sent_up: cloud })
+    Ok(Request { question, kind, within })
 }
 
 /// All that an analysis needs while it runs.
 #[derive(Debug)]
 struct Job {
-    place: Place,
+    desk: Arc<Desk>,
+    settings: Arc<Settings>,
+    grounds: Grounds,
+    wish: Wish,
     request: Request,
     client: ClientCaps,
     outbox: Outbox,
@@ -105,8 +121,10 @@ impl Job {
         let report = |stage: Stage| {
             progress.report(stage.to_string(), matches!(stage, Stage::Writing(_)));
         };
-        let user = self.trust.user();
-        match analyze::analyze(&self.place, &self.request, user, &report).await {
+        let (desk, settings) = (Arc::clone(&self.desk), Arc::clone(&self.settings));
+        let reach = Reach::new(&self.grounds, &settings, self.trust.user(), self.wish);
+        let place = Place { desk, settings, reach };
+        match analyze::analyze(&place, &self.request, &report).await {
             Ok(report) => {
                 let uri = self.screen.show_report(self.client, report.markdown).await?;
                 serde_json::from_value(json!({ "uri": uri })).ok()

@@ -139,16 +139,10 @@ impl Router {
 
     /// Takes note of how it went.
     fn tell(&self, asked: &Asked, outage: bool) {
-        let breaker = match asked {
-            Asked::Machine(serving) => {
-                if outage {
-                    self.nudge();
-                }
-                &*self.breaker(serving.provider.endpoint())
-            }
-            Asked::Network(lease) => lease.breaker(),
-            Asked::Cloud(line) => line.breaker(),
-        };
-        if outage { breaker.failed() } else { breaker.succeeded() }
+        match asked {
+            Asked::Machine(serving) => self.did(serving, outage),
+            Asked::Network(lease) => lease.breaker().told(outage),
+            Asked::Cloud(line) => line.breaker().told(outage),
+        }
     }
 }

@@ -1,10 +1,15 @@
 //! A cloud that reads on.
 
+use std::sync::Arc;
+
 use expect_test::{Expect, expect};
 use hearth::{
-    egress::{Consent, audit},
+    egress::Consent,
     model::Tier,
-    task::analyze::{Request, Verdict},
+    task::{
+        Wish,
+        analyze::{Request, Verdict},
+    },
 };
 use serde_json::json;
 
@@ -118,7 +123,7 @@ async fn what_left_is_what_the_manifests_and_the_log_say() {
         let report = world.analyze(&ask("How is the door opened?"), &user).await;
         let sent: Vec<usize> =
             cloud.requests().iter().map(|request| text_bytes(api, request)).collect();
-        let log = audit::Log::new(world.place.state.as_deref().unwrap());
+        let log = world.log();
         let logged: Vec<usize> = log.entries().unwrap().iter().map(|entry| entry.bytes).collect();
         assert_eq!(sent, logged);
         assert_eq!(log.verify().ok(), Some(4));
@@ -171,20 +176,20 @@ async fn nothing_that_is_excluded_leaves_whatever_a_file_asks_for() {
         assert!(!last_outcome(&cloud, 9).contains(&format!("fn {IGNORED}")));
         expect![[r#"
             src/ (4 files, 33 lines)
-        "#]
-            src/ (4 files, 33 lines)
-        "#]].assert_eq(&last_outcome(&cloud, 11));
+        "#]]
+        .assert_eq(&last_outcome(&cloud, 11));
         assert_eq!(report.left.kept_here, 1);
     }
 }
 
-async fn refused(user: Answers, request: &Request, cloud_says: Option<Says>, expected: Expect) {
+async fn refused(user: Arc<Answers>, wish: Wish, cloud_says: Option<Says>, expected: Expect) {
     let cloud = FakeCloud::start(Api::Anthropic).await;
     if let Some(says) = cloud_says {
         cloud.says(says);
     }
     let world = World::new(&with_cloud(&cloud, Api::Anthropic));
-    let report = world.analyze(request, &user).await;
+    let request = ask("How is the door opened?");
+    let report = world.analyze_as(wish, &request, &user).await;
     assert!(report.by.is_none());
     let head: Vec<&str> = report.markdown.lines().filter(|line| line.starts_with('>')).collect();
     expected.assert_eq(&world.plain(&format!(
@@ -196,22 +201,20 @@ async fn refused(user: Answers, request: &Request, cloud_says: Option<Says>, exp
 
 #[tokio::test]
 async fn where_nobody_answers_the_index_does_and_says_why() {
-    let question = ask("How is the door opened?");
-    refused(Answers::default(), &question, None, expect![[r#"
+    refused(Answers::none(), Wish::AsRuled, None, expect![[r#"
         > No model answered: sending to http://127.0.0.1:PORT was declined. This is what the index says, by names alone.  
         > Nothing left this machine.  
         0 requests"#]]).await;
-    refused(Answers::saying(Consent::Never), &question, None, expect![[r#"
+    refused(Answers::saying(Consent::Never), Wish::AsRuled, None, expect![[r#"
         > No model answered: sending to http://127.0.0.1:PORT was declined. This is what the index says, by names alone.  
         > Nothing left this machine.  
         0 requests"#]]).await;
-    let private = Request { private: true, ..question.clone() };
-    refused(Answers::saying(Consent::Once), &private, None, expect![[r#"
+    refused(Answers::saying(Consent::Once), Wish::Stays, None, expect![[r#"
         > No model answered: no model server answers at http://127.0.0.1:PORT: Connection refused (os error 111); and nobody else is asked, as it was asked for as private. This is what the index says, by names alone.  
         > Nothing left this machine.  
         0 requests"#]]).await;
     let says = Says::status(400, &[], "prompt is too long");
-    refused(Answers::saying(Consent::Once), &question, Some(says), expect![[r#"
+    refused(Answers::saying(Consent::Once), Wish::AsRuled, Some(says), expect![[r#"
         > No model answered: the server at http://127.0.0.1:PORT refused: 400 prompt is too long. This is what the index says, by names alone.  
         > Left this machine: 1 request, 808 tokens, 2282 bytes, with parts of 4 files; 0 secrets replaced, 1 file kept here.  
         1 requests"#]]).await;

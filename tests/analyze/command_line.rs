@@ -123,7 +123,8 @@ async fn a_report_goes_to_stdout_and_the_rest_does_not() {
         drawing the map
         the model reads
         checking citations
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! A model of this machine, which is shown a codebase in parts.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use expect_test::expect;
-use hearth::{egress::Consent, model::Tier, task::analyze::Request};
+use hearth::{egress::Consent, model::Tier, task::Wish};
 
 use crate::{
     support::{
@@ -46,7 +46,7 @@ async fn what_has_room_is_read_at_once_and_then_on() {
         r#"{"tool": "read_symbol", "argument": "Door::turn"}"#,
         r#"{"tool": "list", "argument": "src"}"#,
     ];
-    let (question, user) = (ask("How is the door opened?"), Answers::default());
+    let (question, user) = (ask("How is the door opened?"), Answers::none());
     let (report, shown) =
         tokio::join!(world.analyze(&question, &user), plays(&model, &reads, ANSWER));
     assert_eq!((report.steps, report.coverage.parts), (2, 1));
@@ -68,7 +68,7 @@ async fn what_has_room_is_read_at_once_and_then_on() {
 async fn what_has_none_is_read_in_parts_every_item_of_it() {
     let model = FakeModel::llama_server().await;
     let world = large_world(&with_model(&model));
-    let (question, user) = (ask("How is the door opened?"), Answers::default());
+    let (question, user) = (ask("How is the door opened?"), Answers::none());
     let (report, shown) = tokio::join!(world.analyze(&question, &user), plays(&model, &[], ANSWER));
     assert_eq!(report.coverage.items, report.coverage.of_items);
     assert!(report.coverage.parts > 3, "{:?}", report.coverage);
@@ -85,7 +85,7 @@ async fn what_has_none_is_read_in_parts_every_item_of_it() {
 async fn a_model_that_cannot_say_what_it_wants_answers_from_what_it_has() {
     let model = FakeModel::llama_server().await;
     let world = World::new(&with_model(&model));
-    let (question, user) = (ask("How is the door opened?"), Answers::default());
+    let (question, user) = (ask("How is the door opened?"), Answers::none());
     let wrong = ["I want to read it all."; 4];
     let (report, _) = tokio::join!(world.analyze(&question, &user), plays(&model, &wrong, ANSWER));
     assert_eq!(report.steps, 0);
@@ -95,38 +95,38 @@ async fn a_model_that_cannot_say_what_it_wants_answers_from_what_it_has() {
 /// What keeps it here, and how the report says so.
 #[tokio::test]
 async fn without_a_cloud_it_is_done_here_and_the_report_says_why() {
-    let why = async |request: Request, user: Answers, cloud: &FakeCloud| {
+    let question = ask("How is the door opened?");
+    let why = async |wish: Wish, user: Arc<Answers>, cloud: &FakeCloud| {
         let model = FakeModel::llama_server().await;
         let settings = merged(with_model(&model), with_cloud(cloud, Api::Anthropic));
         let world = large_world(&settings);
-        let (report, _) = tokio::join!(world.analyze(&request, &user), plays(&model, &[], ANSWER));
+        let (report, _) =
+            tokio::join!(world.analyze_as(wish, &question, &user), plays(&model, &[], ANSWER));
         assert_eq!(report.by.as_ref().map(|by| by.tier), Some(Tier::ThisMachine));
         assert!(report.coverage.parts > 1);
         let before: Vec<String> =
             report.before.iter().map(|it| format!("\nbefore: {it}")).collect();
         world.plain(&format!("{}{}", report.why, before.concat()))
     };
-    let question = ask("How is the door opened?");
     let cloud = FakeCloud::start(Api::Anthropic).await;
     // The user says no, for now and for ever.
-    let now = why(question.clone(), Answers::default(), &cloud).await;
+    let now = why(Wish::AsRuled, Answers::none(), &cloud).await;
     expect![[r#"
         large_codebase_analysis needs a frontier model: frontier-1 at frontier
         before: sending to http://127.0.0.1:PORT was declined"#]]
     .assert_eq(&now);
-    let never = why(question.clone(), Answers::saying(Consent::Never), &cloud).await;
+    let never = why(Wish::AsRuled, Answers::saying(Consent::Never), &cloud).await;
     expect![[r#"
         large_codebase_analysis needs a frontier model: frontier-1 at frontier
         before: sending to http://127.0.0.1:PORT was declined"#]]
     .assert_eq(&never);
     // It is private.
-    let private = Request { private: true, sent_up: true, ..question.clone() };
-    let private = why(private, Answers::saying(Consent::Once), &cloud).await;
+    let private = why(Wish::Stays, Answers::saying(Consent::Once), &cloud).await;
     expect!["it stays on this machine, as it was asked for as private; 2048 tokens fit at once, so it is done in parts: coder (Q8_0) at http://127.0.0.1:PORT, the most precise one"].assert_eq(&private);
     assert_eq!(cloud.connections(), 0);
     // The cloud is down.
     cloud.says(Says::status(529, &[("retry-after", "600")], "overloaded"));
-    let down = why(question.clone(), Answers::saying(Consent::Once), &cloud).await;
+    let down = why(Wish::AsRuled, Answers::saying(Consent::Once), &cloud).await;
     expect![[r#"
         large_codebase_analysis needs a frontier model: frontier-1 at frontier
         before: http://127.0.0.1:PORT cannot answer now: 529 overloaded"#]]
@@ -134,7 +134,7 @@ async fn without_a_cloud_it_is_done_here_and_the_report_says_why() {
     // It breaks off after it has read on.
     cloud.says(Says::call("c1", "list", &[r#"{"path": ""}"#]));
     cloud.says(Says::status(500, &[("retry-after", "600")], "out of order"));
-    let broken = why(question, Answers::saying(Consent::Once), &cloud).await;
+    let broken = why(Wish::AsRuled, Answers::saying(Consent::Once), &cloud).await;
     expect![[r#"
         large_codebase_analysis needs a frontier model: frontier-1 at frontier
         before: http://127.0.0.1:PORT cannot answer now: 500 out of order"#]]
@@ -145,7 +145,7 @@ async fn without_a_cloud_it_is_done_here_and_the_report_says_why() {
 async fn without_any_cloud_nobody_is_asked_anything() {
     let model = FakeModel::llama_server().await;
     let world = World::new(&with_model(&model));
-    let (question, user) = (ask("How is the door opened?"), Answers::default());
+    let (question, user) = (ask("How is the door opened?"), Answers::none());
     let (report, _) = tokio::join!(world.analyze(&question, &user), plays(&model, &[], ANSWER));
     assert_eq!((user.times(), report.left.requests), (0, 0));
     assert!(report.markdown.contains("Nothing left this machine."));
@@ -157,7 +157,7 @@ async fn a_model_that_fails_is_a_reason_that_is_said() {
     let broken = Reply::json(500, &serde_json::json!({ "error": { "message": "out of memory" } }));
     model.reply("POST /v1/chat/completions", broken);
     let world = World::new(&with_model(&model));
-    let report = world.analyze(&ask("How is the door opened?"), &Answers::default()).await;
+    let report = world.analyze(&ask("How is the door opened?"), &Answers::none()).await;
     assert!(report.by.is_none());
     expect![[r#"
         # Analysis: How is the door opened?

@@ -5,10 +5,13 @@ use std::{
     process::Command,
 };
 
-use hearth::index::{Item, Kind, Origin};
+use hearth::{
+    index::{Item, Kind, Origin},
+    task::Wish,
+};
 use serde_json::{Value as Json, json};
 
-use crate::world::World;
+use crate::world::{Answers, World};
 
 /// Small ones of different kinds: macros, tables, generics, a deep tree of modules.
 const CRATES: [&str; 4] = ["ropey", "ignore", "dashmap", "boon"];
@@ -39,8 +42,10 @@ async fn every_item_is_on_the_map_and_it_costs_a_fraction_of_the_files() {
     for root in folders {
         let world = World::at(tempfile::tempdir().unwrap(), root.clone(), &json!({}));
         let (map, source_tokens) =
-            hearth::task::analyze::map(&world.place, None).await.expect("a map");
-        let index = world.place.desk.index().read();
+            hearth::task::analyze::map(&world.place(Wish::Stays, &Answers::none()), None)
+                .await
+                .expect("a map");
+        let index = world.desk.index().read();
         let mut missing = Vec::new();
         for (id, file) in index.files().filter(|(_, file)| *file.origin() == Origin::Workspace) {
             let sheet =

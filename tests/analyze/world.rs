@@ -10,11 +10,11 @@ use std::{
 use futures::{FutureExt, future, future::BoxFuture};
 use hearth::{
     config::{Layer, Layers, Settings},
-    egress::{Consent, Manifest, Trust, User},
+    egress::{Consent, Manifest, Trust, User, audit},
     index::{Index, Scope},
     model::Client,
     task::{
-        Desk,
+        Desk, Grounds, Reach, Wish,
         analyze::{self, Place, Report, Request},
     },
 };
@@ -64,7 +64,9 @@ pub const FILES: &[(&str, &str)] = &[
 pub struct World {
     _folder: TempDir,
     pub root: PathBuf,
-    pub place: Place,
+    pub desk: Arc<Desk>,
+    pub settings: Arc<Settings>,
+    pub grounds: Grounds,
     _settings: watch::Sender<Arc<Settings>>,
 }
 
@@ -116,18 +118,35 @@ impl World {
             exclude: settings.privacy_exclude.clone(),
             cargo_home: None,
         }));
-        let place = Place {
-            desk: Arc::new(Desk::open(Client::new().unwrap(), subscription, index)),
-            settings,
+        let grounds = Grounds {
             root: root.clone(),
             state: Some(folder.path().join("state")),
             trust: Trust::Editor(true),
         };
-        Self { _folder: folder, root, place, _settings: keep }
+        let desk = Arc::new(Desk::open(Client::new().unwrap(), subscription, index));
+        Self { _folder: folder, root, desk, settings, grounds, _settings: keep }
     }
 
-    pub async fn analyze(&self, request: &Request, user: &Answers) -> Report {
-        analyze::analyze(&self.place, request, user, &|_| {}).await.expect("a report")
+    pub fn place(&self, wish: Wish, user: &Arc<Answers>) -> Place {
+        let user = Arc::clone(user) as Arc<dyn User>;
+        Place {
+            desk: Arc::clone(&self.desk),
+            settings: Arc::clone(&self.settings),
+            reach: Reach::new(&self.grounds, &self.settings, user, wish),
+        }
+    }
+
+    pub async fn analyze(&self, request: &Request, user: &Arc<Answers>) -> Report {
+        self.analyze_as(Wish::AsRuled, request, user).await
+    }
+
+    pub async fn analyze_as(&self, wish: Wish, request: &Request, user: &Arc<Answers>) -> Report {
+        let place = self.place(wish, user);
+        analyze::analyze(&place, request, &|_| {}).await.expect("a report")
+    }
+
+    pub fn log(&self) -> audit::Log {
+        audit::Log::new(self.grounds.state.as_deref().unwrap())
     }
 
     /// Without what differs from run to run.
@@ -189,8 +208,13 @@ pub struct Answers {
 }
 
 impl Answers {
-    pub fn saying(consent: Consent) -> Self {
-        Self { consent: Some(consent), ..Self::default() }
+    pub fn saying(consent: Consent) -> Arc<Self> {
+        Arc::new(Self { consent: Some(consent), ..Self::default() })
+    }
+
+    /// Closes every question.
+    pub fn none() -> Arc<Self> {
+        Arc::default()
     }
 
     pub fn times(&self) -> usize {

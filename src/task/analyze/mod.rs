@@ -29,19 +29,16 @@ use std::{
 
 use self::{
     near::Near,
-    passage::Reach,
+    passage::Bounds,
     reads::Reader,
     survey::{Rooms, Subject, Survey, survey},
 };
-use super::Desk;
+use super::{Desk, Reach, chat};
 use crate::{
     config::Settings,
     context::map::Map,
-    egress::{Border, Decisions, Destination, Trust, User, Withheld},
     model::TokenCounter,
-    route::{
-        Asked, Decision, Failure, Followed, Manner, Need, Private, Rung, Standing, State, Work,
-    },
+    route::{Asked, CloudLine, Decision, Failure, Followed, Manner, Need, Rung, Serving, Work},
 };
 
 pub use citations::{Citation, Verdict};
@@ -69,10 +66,6 @@ pub struct Request {
     pub kind: Option<Kind>,
     /// The folder or file that it is confined to, absolute.
     pub within: Option<PathBuf>,
-    /// Nothing of it may leave this machine.
-    pub private: bool,
-    /// It is sent up for this run.
-    pub sent_up: bool,
 }
 
 /// Where it is asked.
@@ -80,11 +73,8 @@ pub struct Request {
 pub struct Place {
     pub desk: Arc<Desk>,
     pub settings: Arc<Settings>,
-    /// The workspace's folder.
-    pub root: PathBuf,
-    /// Where decisions and the audit log are kept; without it nothing is sent anywhere.
-    pub state: Option<PathBuf>,
-    pub trust: Trust,
+    /// How far its text may go.
+    pub reach: Reach,
 }
 
 /// How far it is.
@@ -142,18 +132,14 @@ fn of(path: Option<&Path>) -> String {
 /// What all steps of one analysis share.
 struct Study<'a> {
     place: &'a Place,
-    request: &'a Request,
     subject: Subject,
-    user: &'a dyn User,
     progress: Progress<'a>,
 }
 
 /// The map alone, of every item in the order of how central they are, and the tokens of the files.
 pub async fn map(place: &Place, within: Option<PathBuf>) -> Result<(Map, usize), Refusal> {
-    let request = Request { within, ..Request::default() };
-    let subject = Subject { question: String::new(), kind: None, within: request.within.clone() };
-    let nobody = &crate::egress::Nobody;
-    let study = Study { place, request: &request, subject, user: nobody, progress: &|_| {} };
+    let subject = Subject { question: String::new(), kind: None, within };
+    let study = Study { place, subject, progress: &|_| {} };
     let (survey, source) = study.whole().await?;
     Ok((survey.map, source))
 }
@@ -162,7 +148,6 @@ pub async fn map(place: &Place, within: Option<PathBuf>) -> Result<(Map, usize),
 pub async fn analyze(
     place: &Place,
     request: &Request,
-    user: &dyn User,
     progress: Progress<'_>,
 ) -> Result<Report, Refusal> {
     let asked = request.question.as_deref().map(str::trim).filter(|words| !words.is_empty());
@@ -172,16 +157,14 @@ pub async fn analyze(
         (None, None) => return Err(Refusal::Nothing),
     };
     let subject = Subject { question, kind: request.kind, within: request.within.clone() };
-    let study = Study { place, request, subject, user, progress };
+    let study = Study { place, subject, progress };
     progress(Stage::Mapping);
     let (whole, source_tokens) = study.whole().await?;
     let map_tokens = whole.map.tokens(&|text| TokenCounter::default().count(text));
     let of_items = whole.map.of_items;
-    let border = study.border().await;
-    let need = study.need(map_tokens, border.as_ref()).await;
     let left = Mutex::default();
-    let followed = match study.decide(&need).await {
-        Ok(decision) => study.follow(&decision, border.as_ref(), &whole, &left).await,
+    let followed = match study.decide(&whole.map, map_tokens).await {
+        Ok(decision) => study.follow(&decision, &whole, &left).await,
         Err(why) => Err((why, Vec::new())),
     };
     progress(Stage::Checking);
@@ -229,9 +212,9 @@ struct Answer {
 
 impl Study<'_> {
     /// Looks at the workspace on a thread of its own. Where that fails, nothing is there.
-    async fn survey(&self, reach: Reach, rooms: Rooms, counter: TokenCounter) -> Survey {
+    async fn survey(&self, bounds: Bounds, rooms: Rooms, counter: TokenCounter) -> Survey {
         let (desk, subject) = (Arc::clone(&self.place.desk), self.subject.clone());
-        let work = move || survey(desk.index(), &subject, &reach, rooms, &counter);
+        let work = move || survey(desk.index(), &subject, &bounds, rooms, &counter);
         // A panic in it is in the log.
         tokio::task::spawn_blocking(work).await.unwrap_or_default()
     }
@@ -240,9 +223,9 @@ impl Study<'_> {
     async fn whole(&self) -> Result<(Survey, usize), Refusal> {
         self.place.desk.index().settled().await;
         let rooms = Rooms { map: None, ..CLOUD };
-        let survey = self.survey(Reach::Here, rooms, TokenCounter::default()).await;
+        let survey = self.survey(Bounds::Here, rooms, TokenCounter::default()).await;
         if survey.map.sheets.is_empty() {
-            return Err(Refusal::NoCode { path: self.request.within.clone() });
+            return Err(Refusal::NoCode { path: self.subject.within.clone() });
         }
         let (desk, subject) = (Arc::clone(&self.place.desk), self.subject.clone());
         let counting = tokio::task::spawn_blocking(move || {
@@ -261,134 +244,41 @@ impl Study<'_> {
         tokio::task::spawn_blocking(move || work(&reader)).await.unwrap_or_default()
     }
 
-    /// The border of the workspace, where there can be one.
-    async fn border(&self) -> Option<Border> {
-        let Place { root, settings, state, trust, .. } = self.place;
-        let (root, settings, trust) = (root.clone(), Arc::clone(settings), *trust);
-        let state = state.clone()?;
-        let border =
-            tokio::task::spawn_blocking(move || Border::new(&root, &settings, &state, trust));
-        match border.await.ok()? {
-            Ok(border) => Some(border),
-            Err(refusal) => {
-                tracing::warn!("{refusal}");
-                None
-            }
-        }
-    }
-
-    /// What it needs, and why it is private.
-    async fn need(&self, tokens: usize, border: Option<&Border>) -> Need {
-        let mut private = Vec::new();
-        private.extend(self.request.private.then_some(Private::Asked));
-        if private.is_empty() && self.can_leave() {
-            let trusted = match border {
-                Some(border) => border.is_trusted(self.user).await.unwrap_or(false),
-                None => false,
-            };
-            private.extend((!trusted).then_some(Private::Untrusted));
-            private.extend(border.and_then(|border| self.private_path(border)));
-        }
-        Need {
+    async fn decide(&self, map: &Map, tokens: usize) -> Result<Decision, String> {
+        let Place { desk, reach, .. } = self.place;
+        // What was not looked at yet would seem not to be there.
+        chat::looked(desk).await;
+        let router = desk.router();
+        let paths: Vec<Arc<Path>> =
+            map.sheets.iter().map(|sheet| Arc::clone(&sheet.path)).collect();
+        let need = Need {
             steps: STEPS,
-            private,
-            sent_up: self.request.sent_up,
+            private: reach.private_but_for(&paths, router.goes_farther()).await,
+            sent_up: reach.goes_up(),
             ..Need::new(Work::LargeCodebaseAnalysis, tokens)
-        }
-    }
-
-    /// Whether there is anybody beyond this machine.
-    fn can_leave(&self) -> bool {
-        let settings = &self.place.settings;
-        !settings.local_only
-            && (!settings.clouds.resolve().is_empty() || !settings.private_endpoints.is_empty())
-    }
-
-    /// The path that it is confined to, where all of that is private.
-    fn private_path(&self, border: &Border) -> Option<Private> {
-        let index = self.place.desk.index();
-        let files = survey::files(index, |file| self.subject.takes(file));
-        let mut first = None;
-        for file in files {
-            match border.admit(file.path()) {
-                Err(Withheld::Private { path }) => first = first.or(Some(path)),
-                _ => return None,
-            }
-        }
-        first.map(Private::Path)
-    }
-
-    async fn decide(&self, need: &Need) -> Result<Decision, String> {
-        let router = self.place.desk.router();
-        let mut watched = router.watch();
-        // What was not looked at yet would seem not to be there. An error means that nobody looks.
-        let looked = |health: &Arc<crate::route::Health>| {
-            health.state != State::Cold || !health.seen.is_empty()
         };
-        let _ = watched.wait_for(looked).await;
-        let cluster = router.cluster();
-        cluster.looked().await;
-        let decisions = self.place.state.as_deref().map(Decisions::new);
-        let standing = |destination: &Destination| {
-            let decided =
-                decisions.as_ref().map(|it| it.standing(&self.place.root, &destination.host()));
-            match decided {
-                Some(Ok(decided)) => Standing::from(decided),
-                // What cannot be read allows nothing.
-                Some(Err(_)) | None => Standing::Never,
-            }
-        };
-        router.decide(need, standing).map_err(|nobody| nobody.why)
+        let decision = router.decide(&need, |destination| reach.standing(destination));
+        decision.map_err(|nobody| nobody.why)
     }
 
     /// Asks down the rungs. Where nobody answers, why, and what each said.
     async fn follow(
         &self,
         decision: &Decision,
-        border: Option<&Border>,
         whole: &Survey,
         left: &Mutex<Left>,
     ) -> Result<(String, Followed<Answer>), (String, Vec<String>)> {
         let ask = |asked: Arc<Asked>, rung: Rung| async move {
             match &*asked {
-                Asked::Cloud(line) => {
-                    let border = border.ok_or_else(no_border)?;
-                    let reach = Reach::Beyond(border.clone());
-                    let counter = TokenCounter::default();
-                    let survey = self.survey(reach.clone(), CLOUD, counter.clone()).await;
-                    if survey.map.sheets.is_empty() {
-                        let said = "all of it has to stay on this machine".to_owned();
-                        return Err(Failure::Barred(said));
-                    }
-                    left.lock().unwrap_or_else(PoisonError::into_inner).kept_here =
-                        survey.kept_here;
-                    let reader = Reader { desk: Arc::clone(&self.place.desk), reach, counter };
-                    let answered = up::read_on(self, line, border, &reader, &survey, left).await?;
-                    let count = |text: &str| reader.counter.count(text);
-                    let beside = [&survey.facts, &survey.parts].into_iter().flatten();
-                    let beside: usize = beside.map(|passage| count(&passage.text)).sum();
-                    Ok(Answer {
-                        text: answered.text,
-                        cut: answered.cut,
-                        steps: answered.steps,
-                        coverage: Coverage {
-                            items: survey.map.items(),
-                            parts: 1,
-                            map_tokens: survey.map.tokens(&count),
-                            read_tokens: beside + answered.read_tokens,
-                            ..Coverage::default()
-                        },
-                    })
-                }
+                Asked::Cloud(line) => self.above(line, left).await,
                 Asked::Machine(serving) => {
-                    self.nearby(serving, Reach::Here, rung.manner, whole.clone()).await
+                    self.nearby(serving, Bounds::Here, rung.manner, whole.clone()).await
                 }
                 Asked::Network(lease) => {
-                    let reach = Reach::Beyond(border.cloned().ok_or_else(no_border)?);
+                    let bounds = self.beyond()?;
                     let rooms = Rooms { map: None, ..CLOUD };
-                    let counter = TokenCounter::default();
-                    let survey = self.survey(reach.clone(), rooms, counter).await;
-                    self.nearby(&lease.serving, reach, rung.manner, survey).await
+                    let survey = self.survey(bounds.clone(), rooms, TokenCounter::default()).await;
+                    self.nearby(&lease.serving, bounds, rung.manner, survey).await
                 }
             }
         };
@@ -398,15 +288,48 @@ impl Study<'_> {
         }
     }
 
+    /// What a model beyond this machine may be shown.
+    fn beyond(&self) -> Result<Bounds, Failure<String>> {
+        let nothing = || Failure::Barred("nothing of this workspace may leave".to_owned());
+        self.place.reach.border().cloned().map(Bounds::Beyond).ok_or_else(nothing)
+    }
+
+    async fn above(&self, line: &CloudLine, left: &Mutex<Left>) -> Result<Answer, Failure<String>> {
+        let bounds = self.beyond()?;
+        let counter = TokenCounter::default();
+        let survey = self.survey(bounds.clone(), CLOUD, counter.clone()).await;
+        if survey.map.sheets.is_empty() {
+            return Err(Failure::Barred("all of it has to stay on this machine".to_owned()));
+        }
+        left.lock().unwrap_or_else(PoisonError::into_inner).kept_here = survey.kept_here;
+        let reader = Reader { desk: Arc::clone(&self.place.desk), bounds, counter };
+        let answered = up::read_on(self, line, &reader, &survey, left).await?;
+        let count = |text: &str| reader.counter.count(text);
+        let beside = survey.facts.iter().chain(&survey.parts);
+        let beside: usize = beside.map(|passage| count(&passage.text)).sum();
+        Ok(Answer {
+            text: answered.text,
+            cut: answered.cut,
+            steps: answered.steps,
+            coverage: Coverage {
+                items: survey.map.items(),
+                parts: 1,
+                map_tokens: survey.map.tokens(&count),
+                read_tokens: beside + answered.read_tokens,
+                ..Coverage::default()
+            },
+        })
+    }
+
     async fn nearby(
         &self,
-        serving: &crate::route::Serving,
-        reach: Reach,
+        serving: &Serving,
+        bounds: Bounds,
         manner: Manner,
         survey: Survey,
     ) -> Result<Answer, Failure<String>> {
         let counter = self.place.desk.counter(serving);
-        let reader = Reader { desk: Arc::clone(&self.place.desk), reach, counter };
+        let reader = Reader { desk: Arc::clone(&self.place.desk), bounds, counter };
         let near = Near { study: self, serving, reader: &reader };
         let answered = near.answer(survey, manner).await?;
         Ok(Answer {
@@ -444,7 +367,3 @@ fn of_index(whole: &Survey) -> String {
 
 /// Files of the map that are shown where no model answers and the index has nothing to say.
 const MOST_SHEETS: usize = 20;
-
-fn no_border() -> Failure<String> {
-    Failure::Barred("there is no place to keep decisions and the audit log in".to_owned())
-}

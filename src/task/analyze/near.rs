@@ -22,7 +22,7 @@ use crate::{
     route::{Attempt, Failure, GaveUp, Manner, Retries, Schema, Serving, retry},
     task::{
         chat::{self, Said, Unasked},
-        question::Asked,
+        send::Sending,
     },
 };
 
@@ -287,14 +287,21 @@ impl Near<'_> {
             let prompt = sealed(&budget, material, &closing, &AtomicUsize::new(0))?;
             Ok(prompt.answered_in(Arc::clone(schema.source())))
         };
-        let output = self.output(NOTES);
-        let said = chat::ask(self.by(), attempt.temperature, output, build, &|_| {}).await?;
-        Ok(said.text)
+        let sending = self.sending(self.output(NOTES), attempt.temperature);
+        Ok(chat::answer(&sending, build, &|_| {}).await?.text)
     }
 
-    fn by(&self) -> Asked<'_> {
+    fn sending(&self, output: usize, temperature: f32) -> Sending<'_> {
         let place = &self.study.place;
-        Asked { desk: &place.desk, settings: &place.settings, serving: self.serving }
+        Sending {
+            desk: &place.desk,
+            settings: &place.settings,
+            serving: self.serving,
+            ceiling: place.settings.max_local_context_tokens.size(),
+            output,
+            temperature,
+            stop: &[],
+        }
     }
 
     /// Asks, showing as many bits from the beginning as have room; says how many items those have.
@@ -309,7 +316,7 @@ impl Near<'_> {
         let build = |budget: Budget| sealed(&budget, material, closing, &shown);
         let once = Retries { max: 0, ..Retries::default() };
         let ask = async |attempt: Attempt| {
-            chat::ask(self.by(), attempt.temperature, output, build, &heard).await
+            chat::answer(&self.sending(output, attempt.temperature), build, &heard).await
         };
         let said = retry(once, ask, async |said| Ok(said)).await;
         let said = said.map_err(|gave_up: GaveUp<Unasked>| match gave_up {

@@ -57,12 +57,12 @@ impl Passage {
 /// What a model that is not on this machine may be shown: what the border lets out, and nothing of a
 /// private file.
 #[derive(Debug, Clone)]
-pub(super) enum Reach {
+pub(super) enum Bounds {
     Here,
     Beyond(Border),
 }
 
-impl Reach {
+impl Bounds {
     /// Reads the file system.
     pub(super) fn admits(&self, file: &File) -> bool {
         match self {

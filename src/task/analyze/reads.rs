@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    passage::{Passage, Reach},
+    passage::{Bounds, Passage},
     sought::found,
     survey::{files, fitting},
 };
@@ -122,7 +122,7 @@ impl std::fmt::Display for Read {
 #[derive(Debug, Clone)]
 pub(super) struct Reader {
     pub(super) desk: Arc<Desk>,
-    pub(super) reach: Reach,
+    pub(super) bounds: Bounds,
     pub(super) counter: TokenCounter,
 }
 
@@ -142,7 +142,7 @@ impl Reader {
     }
 
     fn takes(&self, file: &File) -> bool {
-        *file.origin() == Whose::Workspace && self.reach.admits(file)
+        *file.origin() == Whose::Workspace && self.bounds.admits(file)
     }
 
     fn quoted(&self, index: &Index, places: Vec<Place>) -> Vec<Passage> {

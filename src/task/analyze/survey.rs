@@ -10,7 +10,7 @@ use std::{
 use super::{
     Kind,
     facts::{self, facts},
-    passage::{Passage, Reach},
+    passage::{Bounds, Passage},
     sought::Sought,
 };
 use crate::{
@@ -58,14 +58,14 @@ pub(super) struct Survey {
 pub(super) fn survey(
     index: &Index,
     subject: &Subject,
-    reach: &Reach,
+    bounds: &Bounds,
     rooms: Rooms,
     counter: &TokenCounter,
 ) -> Survey {
     let count = |text: &str| counter.count(text);
     let asked_of = files(index, |file| subject.takes(file));
     let (admitted, held): (Vec<_>, Vec<_>) =
-        asked_of.into_iter().partition(|file| reach.admits(file));
+        asked_of.into_iter().partition(|file| bounds.admits(file));
     let admitted: rustc_hash::FxHashSet<Arc<Path>> =
         admitted.iter().map(|file| Arc::clone(file.path())).collect();
     let takes = |file: &File| admitted.contains(file.path());

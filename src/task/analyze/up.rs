@@ -4,12 +4,7 @@
 //! stand before each. The user who lets an analysis leave once is not asked again for what the model
 //! goes on to read: the first question says that it will.
 
-use std::{
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
-
-use futures::{FutureExt, future, future::BoxFuture};
+use std::sync::{Mutex, PoisonError};
 
 use super::{
     Stage, Study,
@@ -19,7 +14,7 @@ use super::{
     survey::Survey,
 };
 use crate::{
-    egress::{Border, Consent, Content, Manifest, Parcel, Role, ToolCall, Turn, User},
+    egress::{Content, Parcel, Role, ToolCall, Turn},
     model::cloud::{CloudError, Ending},
     route::{CloudLine, Failure, Retries},
 };
@@ -63,12 +58,10 @@ pub(super) struct Answered {
 pub(super) async fn read_on(
     study: &Study<'_>,
     line: &CloudLine,
-    border: &Border,
     reader: &Reader,
     survey: &Survey,
     left: &Mutex<Left>,
 ) -> Result<Answered, Failure<String>> {
-    let user = Once { user: study.user, given: Mutex::default() };
     let mut turns = vec![opening(study, survey)];
     let (mut steps, mut read_tokens) = (0, 0);
     for round in 0..=MOST_ROUNDS {
@@ -80,10 +73,9 @@ pub(super) async fn read_on(
             tools: reads::tools(),
             answer_schema: None,
             max_output_tokens: OUTPUT,
-            private: study.request.private,
+            private: false,
         };
-        let counter = reader.counter.clone();
-        let permit = border.clear(parcel, move |text| counter.count(text), &user).await;
+        let permit = study.place.reach.clear(parcel).await;
         let permit = permit.map_err(|refusal| Failure::Barred(refusal.to_string()))?;
         left.lock().unwrap_or_else(PoisonError::into_inner).add(permit.manifest());
         let heard = |text: &str| (study.progress)(Stage::Writing(text.lines().count()));
@@ -167,33 +159,5 @@ fn failure(error: CloudError) -> Failure<String> {
         // What is too much for this one may be done in parts.
         CloudError::Border(_) | CloudError::Model(_) => Failure::Barred(said),
         CloudError::Busy { .. } | CloudError::NoKey { .. } => Failure::Outage(said),
-    }
-}
-
-/// A user who is asked once for all requests of one analysis to one host.
-struct Once<'a> {
-    user: &'a dyn User,
-    given: Mutex<Option<String>>,
-}
-
-impl User for Once<'_> {
-    fn trusts<'a>(&'a self, root: &'a Path) -> BoxFuture<'a, Option<bool>> {
-        self.user.trusts(root)
-    }
-
-    fn consents<'a>(&'a self, manifest: &'a Manifest) -> BoxFuture<'a, Option<Consent>> {
-        let given = || self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is private is asked about each time.
-        if !manifest.private && given().as_ref() == Some(&manifest.destination) {
-            return future::ready(Some(Consent::Once)).boxed();
-        }
-        async move {
-            let consent = self.user.consents(manifest).await;
-            if consent == Some(Consent::Once) {
-                *given() = Some(manifest.destination.clone());
-            }
-            consent
-        }
-        .boxed()
     }
 }
