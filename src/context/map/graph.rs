@@ -36,6 +36,7 @@ const ROUNDS: usize = 24;
 pub struct Graph {
     items: Vec<ItemRef>,
     numbers: FxHashMap<ItemRef, u32>,
+    /// By what is used.
     uses: Vec<Use>,
 }
 
@@ -93,6 +94,7 @@ impl Graph {
                 graph.add_uses(&contents, id, file, &mut named);
             }
         }
+        graph.uses.sort_unstable_by_key(|one| (one.of, one.by));
         graph
     }
 
@@ -152,7 +154,8 @@ impl Graph {
     /// The items that seem to use this one, by their names alone.
     pub fn users(&self, item: ItemRef) -> impl Iterator<Item = ItemRef> {
         let of = self.numbers.get(&item).copied();
-        let uses = self.uses.iter().filter(move |one| Some(one.of) == of);
+        let first = self.uses.partition_point(|one| Some(one.of) < of);
+        let uses = self.uses.iter().skip(first).take_while(move |one| Some(one.of) == of);
         uses.filter_map(|one| self.items.get(one.by as usize)).copied()
     }
 

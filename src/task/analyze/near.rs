@@ -4,9 +4,12 @@
 //! Such models are told of the tools in words and ask for one at a time by an answer in JSON, which
 //! every server that chats can give: nothing has to be known of the model's own notation for calls.
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde_json::{Value as Json, json};
@@ -36,7 +39,7 @@ const NOTES: usize = 400;
 const FRAME: usize = 700;
 
 /// Parts that are gone through, the most central ones.
-pub(super) const MOST_PARTS: usize = 64;
+const MOST_PARTS: usize = 64;
 
 /// Times that notes are put together before what does not fit is cut.
 const MOST_ROUNDS: usize = 4;
@@ -121,8 +124,7 @@ impl Near<'_> {
         // A part of the room is for what is read on.
         let at_once = manner == Manner::Whole && map_tokens <= room * 2 / 3;
         let (mut material, parts, items) = if at_once {
-            let items = map.iter().map(|bit| bit.items).sum();
-            (map, 1, items)
+            (map, 1, 0)
         } else {
             let (notes, items) = self.notes(map).await?;
             let parts = notes.len();
@@ -139,7 +141,8 @@ impl Near<'_> {
         }
         let (steps, read_tokens) = self.read_on(&mut material, left).await?;
         let closing = format!("{}\nCite `path:line` for every claim.", self.asked());
-        let (said, _) = self.ask(&material, &closing, output).await?;
+        let (said, shown) = self.ask(&material, &closing, output).await?;
+        let items = items + material.iter().take(shown).map(|bit| bit.items).sum::<usize>();
         let cut = said.stop == Stop::Limit;
         Ok(Answered { text: said.text, cut, steps, read_tokens, parts, items, map_tokens })
     }
@@ -150,11 +153,11 @@ impl Near<'_> {
         format!("\nThe question: {}{task}\n", subject.question)
     }
 
-    /// Notes on each part of the map that bear on the question, and the items on those parts.
+    /// Notes on each part of the map that bear on the question, and the items on those parts. What
+    /// turns out to have no room in a part is in the next one.
     async fn notes(&self, map: Vec<Bit>) -> Result<(Vec<Bit>, usize), Failure<String>> {
         let output = self.output(NOTES);
-        let parts = self.parts(map, self.room(output));
-        let of = parts.len();
+        let room = self.room(output);
         let closing = format!(
             "{}\nThis is one part of the codebase's map; the others are read apart from it. Do not \
              answer yet: note in a list what of this part bears on the question, each with its \
@@ -162,19 +165,25 @@ impl Near<'_> {
             self.asked()
         );
         let (mut notes, mut items) = (Vec::new(), 0);
-        for (number, part) in parts.into_iter().enumerate() {
-            (self.study.progress)(Stage::Part { n: number + 1, of });
+        let mut rest: VecDeque<Bit> = map.into();
+        while !rest.is_empty() && notes.len() < MOST_PARTS {
+            let n = notes.len() + 1;
+            let parts = self.parts(rest.iter().cloned(), room);
+            (self.study.progress)(Stage::Part { n, of: (n - 1 + parts.len()).min(MOST_PARTS) });
+            let part = parts.into_iter().next().unwrap_or_default();
             let (said, shown) = self.ask(&part, &closing, output).await?;
-            items += shown;
+            items += part.iter().take(shown).map(|bit| bit.items).sum::<usize>();
+            // One that has no room by itself has none later.
+            rest.drain(..shown.clamp(1, rest.len()));
             notes.push(Bit { text: format!("{}\n", said.text.trim()), items: 0 });
         }
         Ok((notes, items))
     }
 
     /// As many bits in each part as have room in it.
-    fn parts(&self, map: Vec<Bit>, room: usize) -> Vec<Vec<Bit>> {
+    fn parts(&self, bits: impl IntoIterator<Item = Bit>, room: usize) -> Vec<Vec<Bit>> {
         let (mut parts, mut used): (Vec<Vec<Bit>>, usize) = (vec![Vec::new()], 0);
-        for bit in map {
+        for bit in bits {
             let cost = self.counter().count(&bit.text);
             if used + cost > room && parts.last().is_some_and(|part| !part.is_empty()) {
                 parts.push(Vec::new());
@@ -185,7 +194,6 @@ impl Near<'_> {
                 part.push(bit);
             }
         }
-        parts.truncate(MOST_PARTS);
         parts
     }
 
@@ -304,7 +312,7 @@ impl Near<'_> {
         }
     }
 
-    /// Asks, showing as many bits from the beginning as have room; says how many items those have.
+    /// Asks, showing as many bits from the beginning as have room; says how many those are.
     async fn ask(
         &self,
         material: &[Bit],
@@ -323,8 +331,7 @@ impl Near<'_> {
             GaveUp::Failed(error) => failure(&error),
             GaveUp::Wrong { last, .. } => Failure::Task(last.why),
         })?;
-        let items = material.iter().take(shown.load(Ordering::Relaxed)).map(|bit| bit.items).sum();
-        Ok((said, items))
+        Ok((said, shown.load(Ordering::Relaxed)))
     }
 }
 
