@@ -123,7 +123,7 @@ settings! {
     /// How likely a model has to find the line that it suggests for it to be shown unasked, from 0 to
     /// 1, where its server says so; 0 shows all. What is asked for by a key is always shown. The model
     /// in this process has a measure of its own.
-    "completion.show_above" Workspace show_above: Fraction = Fraction::hundredths(5);
+    "completion.show_above" Workspace show_above: Fraction = Fraction::hundredths(2);
     /// Instructions of your own, each a code action: a list of tables with a `title` and an
     /// `instruction`.
     "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();

@@ -18,8 +18,7 @@ use super::{
     embedding::only_embeds,
     filter::Filter,
     ndjson::NdJson,
-    openai,
-    render,
+    openai, render,
     stream::{Fault, MAX_MESSAGE, Step, Wire, events},
 };
 
@@ -128,7 +127,9 @@ impl Ollama {
         };
         let text = render::text(job.prompt.segments());
         let (path, ask) = match job.prompt.form() {
-            Form::Raw => ("/api/generate", Ask::Raw { prompt: &text.prompt, raw: true, logprobs: true }),
+            Form::Raw => {
+                ("/api/generate", Ask::Raw { prompt: &text.prompt, raw: true, logprobs: true })
+            }
             Form::Chat { system } => {
                 let messages = [
                     Message { role: "system", content: system },
@@ -259,7 +260,10 @@ enum Ask<'a> {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         logprobs: bool,
     },
-    Chat { messages: [Message<'a>; 2], think: bool },
+    Chat {
+        messages: [Message<'a>; 2],
+        think: bool,
+    },
 }
 
 #[derive(Serialize)]

@@ -77,11 +77,7 @@ impl OpenAi {
 
     /// Asks for text; once more, and from then on, without the odds where it is them that a server
     /// refuses.
-    async fn complete(
-        &self,
-        mut request: Completion<'_>,
-        model: &str,
-    ) -> Result<Body, ModelError> {
+    async fn complete(&self, mut request: Completion<'_>, model: &str) -> Result<Body, ModelError> {
         let refused = match self.endpoint.stream("/v1/completions", &request, model).await {
             Err(error @ ModelError::Refused { status: 400 | 422, .. }) => error,
             answer => return answer,

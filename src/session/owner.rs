@@ -190,12 +190,12 @@ impl Generation {
     }
 
     /// The probability that the model gives to the first line of what is produced from byte `from` to
-    /// `until`, its line break included, given all before; `None` where it does not say.
+    /// `until`, given all before; `None` where it does not say.
     fn likelihood(&self, from: usize, until: usize) -> Option<f32> {
         let text = self.produced.get(from..)?;
         let begun = text.trim_start_matches(['\r', '\n']);
-        let line = begun.find('\n').map_or(text.len(), |at| text.len() - begun.len() + at + 1);
-        self.odds.of(from..(from + line).min(until + 1))
+        let line = begun.find('\n').map_or(text.len(), |at| text.len() - begun.len() + at);
+        self.odds.of(from..(from + line).min(until))
     }
 
     /// What was shown and is not typed, behind what stands before it.
@@ -210,9 +210,8 @@ impl State {
     /// Stops the generation. What of it is worth anything goes on the shelf.
     fn stop(&mut self) {
         let Some(generation) = self.generation.take() else { return };
-        let Generation {
-            text, origin, context, mut produced, odds, shown, counted, end, ..
-        } = generation;
+        let Generation { text, origin, context, mut produced, odds, shown, counted, end, .. } =
+            generation;
         if !matches!(end, Some(End::Complete | End::Cut)) {
             // Half a line that nobody has seen is worth nothing.
             let whole = produced.rfind('\n').map_or(0, |line_break| line_break + 1);

@@ -1,6 +1,6 @@
 //! More than one suggestion to choose from, for somebody who asked for it: the same question put again
-//! with some chance in the answer, what is fit to show of it, which adds no parse error to the file,
-//! the likeliest first.
+//! with some chance in the answer, and what is fit to show of it: first what leaves the fewest parse
+//! errors, and of that what the model finds likeliest.
 
 use std::time::Duration;
 
@@ -27,11 +27,24 @@ const TEMPERATURES: [f32; 4] = [0.5, 0.8, 0.5, 0.8];
 /// How long somebody waits for more once there is a first.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Something to choose.
+struct Candidate {
+    text: String,
+    /// Bytes around the cursor that do not parse with it.
+    errors: usize,
+    /// How likely the model finds its first line: the natural logarithm of the probability.
+    odds: f32,
+}
+
 /// Up to three different suggestions, `first` among them.
 pub(super) async fn candidates(request: &Request, first: Option<String>) -> Vec<String> {
-    let mut found: Vec<(String, Option<f32>)> =
-        first.into_iter().map(|text| (text, None)).collect();
-    let asked_before = found.len();
+    let mut found: Vec<Candidate> = Vec::new();
+    if let Some(text) = first {
+        let extent = request.extent();
+        let errors = Surroundings::of(&request.place(extent)).errors_with(&text);
+        // It was said without chance: nothing is likelier.
+        found.push(Candidate { text, errors, odds: f32::INFINITY });
+    }
     let asking = async {
         for temperature in TEMPERATURES {
             let Ok(serving) = serving(&request.desk) else { return };
@@ -40,8 +53,9 @@ pub(super) async fn candidates(request: &Request, first: Option<String>) -> Vec<
             let generation = request.generation(serving, temperature);
             let Some((raw, odds)) = say(&generation).await else { return };
             let Ok(text) = surroundings.fit(&raw) else { continue };
-            if found.iter().all(|(other, _)| *other != text) {
-                found.push((text, odds));
+            if found.iter().all(|other| other.text != text) {
+                let errors = surroundings.errors_with(&text);
+                found.push(Candidate { text, errors, odds: odds.unwrap_or(f32::NEG_INFINITY) });
             }
             if found.len() == MOST {
                 return;
@@ -50,11 +64,8 @@ pub(super) async fn candidates(request: &Request, first: Option<String>) -> Vec<
     };
     // What has come until then is enough.
     let _ = tokio::time::timeout(PATIENCE, asking).await;
-    // What came first was said without chance: nothing is likelier.
-    let by_chance = found.get_mut(asked_before..).unwrap_or_default();
-    let odds = |odds: &Option<f32>| odds.unwrap_or(f32::NEG_INFINITY);
-    by_chance.sort_by(|(_, a), (_, b)| odds(b).total_cmp(&odds(a)));
-    found.into_iter().map(|(text, _)| text).collect()
+    found.sort_by(|a, b| a.errors.cmp(&b.errors).then(b.odds.total_cmp(&a.odds)));
+    found.into_iter().map(|candidate| candidate.text).collect()
 }
 
 /// What the model says, once it is decided how much of it to show, and the natural logarithm of how

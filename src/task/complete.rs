@@ -253,7 +253,7 @@ impl Request {
         }
     }
 
-    fn extent(&self) -> Extent {
+    pub(super) fn extent(&self) -> Extent {
         match serving(&self.desk) {
             Ok(serving) => extent(&serving, &self.snapshot.text, self.offset),
             Err(_) => Extent::at(&self.snapshot.text, self.offset),

@@ -73,11 +73,7 @@ pub(super) fn narrowed(edit: ByteEdit, removed: &str, inserted: &str) -> ByteEdi
     let start = same(removed.as_bytes(), inserted.as_bytes());
     let (removed, inserted) = (&removed.as_bytes()[start..], &inserted.as_bytes()[start..]);
     let end = removed.iter().rev().zip(inserted.iter().rev()).take_while(|(a, b)| a == b).count();
-    ByteEdit {
-        start: edit.start + start,
-        old_end: edit.old_end - end,
-        new_end: edit.new_end - end,
-    }
+    ByteEdit { start: edit.start + start, old_end: edit.old_end - end, new_end: edit.new_end - end }
 }
 
 #[cfg(test)]

@@ -192,8 +192,7 @@ impl Ticket {
         };
         let (shown, typed) = (generation.shown, generation.typed.len().max(from));
         let on_screen = shown > typed;
-        let until =
-            if on_screen { shown } else { from + judge(rest, generation.end.as_ref())? };
+        let until = if on_screen { shown } else { from + judge(rest, generation.end.as_ref())? };
         if until <= typed {
             return Some(Outcome::Nothing("the model had nothing to add".to_owned()));
         }
@@ -223,4 +222,3 @@ impl Drop for Ticket {
         }
     }
 }
-
