@@ -232,13 +232,15 @@ impl Generation {
         let mut manner = Manner::at(&self.snapshot.text, self.offset);
         let mut said = Said { first_text: None, blank: true, usage: None };
         let mut wanted = String::new();
+        let mut odds = None;
         loop {
             match events.next().await.transpose()? {
+                Some(Event::Odds(logprob)) => *odds.get_or_insert_default() += logprob,
                 Some(Event::Text(text)) => {
                     said.first_text.get_or_insert_with(|| began.elapsed());
                     let text = manner.of_the_file(&text);
                     said.blank &= text.trim().is_empty();
-                    if sink.push(&text).is_break() {
+                    if sink.push(&text, odds.take()).is_break() {
                         return Ok(said);
                     }
                     if !self.audience.is_unasked() {
