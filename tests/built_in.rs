@@ -353,6 +353,7 @@ async fn says(provider: &BuiltIn, job: Job) -> (String, Usage) {
     while let Some(event) = events.next().await {
         match event.expect("no error") {
             Event::Text(text) => all.push_str(&text),
+            Event::Evaluating { .. } => {}
             Event::Done(usage) => return (all, usage),
         }
     }

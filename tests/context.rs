@@ -7,7 +7,7 @@ use futures::executor::block_on;
 use hearth::{
     context::{
         layout::Order,
-        prompt::{Built, build},
+        prompt::{Built, Plan, build},
         recall::Piece,
         shelf::{Shelf, Workspace},
         window::View,
@@ -73,7 +73,7 @@ impl House {
         };
         let view = View { text, tree: tree.as_ref(), language, path, offset, hold: &self.hold };
         let budget = Budget::new(ceiling, None, 16, TokenCounter::default());
-        build(&view, Some(&workspace), mode, Order::Plain, &budget)
+        build(&view, Some(&workspace), Plan::new(mode, Order::Plain), &budget)
     }
 
     /// The pieces of other files that a prompt shows at `$0`.

@@ -48,6 +48,8 @@ pub(super) trait Wire: Send {
 pub(super) enum Step {
     /// Progress without text is empty text.
     Text(String),
+    /// Tokens of the prompt, and those of them that are cached.
+    Evaluating(usize, usize),
     /// The last text and what it cost.
     Done(String, Usage),
 }
@@ -140,6 +142,10 @@ impl<S: Split, W: Wire> Running<S, W> {
     fn read(&mut self, message: &[u8], whole: bool) {
         match self.wire.read(message) {
             Ok(Step::Text(text)) => self.show(&text),
+            Ok(Step::Evaluating(tokens, cached)) if !self.over => {
+                self.ready.push_back(Ok(Event::Evaluating { tokens, cached }));
+            }
+            Ok(Step::Evaluating(..)) => {}
             Ok(Step::Done(text, usage)) => {
                 self.show(&text);
                 self.complete = !self.over;

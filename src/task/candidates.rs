@@ -70,6 +70,7 @@ async fn say(generation: &Generation) -> Option<(String, Option<f32>)> {
                         return Some((said, None));
                     }
                 }
+                Some(Event::Evaluating { .. }) => {}
                 Some(Event::Done(usage)) => {
                     let end = if usage.stop == Stop::Limit { End::Cut } else { End::Complete };
                     said.truncate(judge(generation.extent, &said, Some(&end)).unwrap_or_default());

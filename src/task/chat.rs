@@ -91,6 +91,7 @@ pub(super) async fn ask(
                 said.text.push_str(&text);
                 heard(&said.text);
             }
+            Event::Evaluating { .. } => {}
             Event::Done(usage) => {
                 said.stop = usage.stop;
                 if let Some(reported) = usage.prompt_tokens {

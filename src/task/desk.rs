@@ -53,7 +53,7 @@ pub struct Report {
     pub serving: Serving,
     pub mode: Mode,
     pub prompt: Arc<Prompt>,
-    /// `None` when the stream was stopped before the server said.
+    /// As far as the server had said when the stream ended or was stopped.
     pub usage: Option<Usage>,
     /// Why this is not shown to somebody who did not ask for it, if that is so.
     pub withheld: Option<String>,

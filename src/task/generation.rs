@@ -21,14 +21,13 @@ use super::{
 use crate::{
     config::{ProviderSetting, Settings},
     context::{
-        layout::Order,
-        prompt::{self, Built},
+        prompt::{self, Built, Plan},
         shelf::Workspace,
         window::View,
     },
     model::{
         self, Budget, Event, Events, Job, ModelError, Prompt, Stop, Usage,
-        fim::{self, Mode},
+        fim::Mode,
     },
     route::Serving,
     session::{
@@ -72,8 +71,10 @@ struct Piece {
 struct Said {
     first_text: Option<Duration>,
     blank: bool,
-    /// The server's last word; `None` when the stream was stopped before.
-    usage: Option<Usage>,
+    /// What the server has said of its cost so far.
+    cost: Option<Usage>,
+    /// That was the server's last word; else the stream was stopped before.
+    ended: bool,
 }
 
 impl Generation {
@@ -132,7 +133,7 @@ impl Generation {
             let began = Instant::now();
             let (prompt, mode, mut events) = self.ask().await?;
             let result = self.follow(&mut events, began, turn, sink).await;
-            let ended = matches!(&result, Ok(said) if said.usage.is_some());
+            let ended = matches!(&result, Ok(said) if said.ended);
             self.desk.clear_up(self.serving.clone(), Arc::clone(&prompt), ended.then_some(events));
             let said = result?;
             Ok(self.take_note(&prompt, mode, &said, began))
@@ -147,7 +148,7 @@ impl Generation {
 
     /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
     pub(super) async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
-        let (mode, order) = (fim::choose(&self.serving.model), Order::of(&self.serving.model));
+        let plan = Plan::of(&self.serving.model, self.settings.begun_middle);
         let ceiling = self.settings.max_local_context_tokens.size();
         let num_ctx = self.serving.num_ctx(ceiling);
         let speed = self.desk.speed(&self.serving);
@@ -158,19 +159,19 @@ impl Generation {
             let output = speed.output_tokens(output(self.extent));
             let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
             let room = context.map_or(ceiling, |context| context.min(ceiling));
-            let built = self.build(mode, order, budget).await;
+            let built = self.build(plan, budget).await;
             let prompt = Arc::new(built.ok_or(Refusal::NoRoom(room))?.prompt);
             let job = Job {
                 model: self.serving.model.name.clone(),
                 prompt: Arc::clone(&prompt),
                 temperature: self.temperature,
-                stop: self.stops(mode),
+                stop: self.stops(plan.mode),
                 num_ctx,
                 keep_alive: self.settings.keep_alive.as_str().to_owned(),
                 slot: None,
             };
             match self.serving.provider.generate(job).await {
-                Ok(events) => return Ok((prompt, mode, events)),
+                Ok(events) => return Ok((prompt, plan.mode, events)),
                 Err(ModelError::TooLong { context: Some(real), .. })
                     if context.is_none_or(|context| real < context) =>
                 {
@@ -182,7 +183,7 @@ impl Generation {
     }
 
     /// Builds the prompt aside: files may have to be read.
-    async fn build(&self, mode: Mode, order: Order, budget: Budget) -> Option<Built> {
+    async fn build(&self, plan: Plan, budget: Budget) -> Option<Built> {
         let (desk, snapshot) = (Arc::clone(&self.desk), self.snapshot.clone());
         let (most_tokens, offset) = (self.settings.context_max_tokens.size(), self.offset);
         let building = tokio::task::spawn_blocking(move || {
@@ -193,7 +194,7 @@ impl Generation {
                 shelf: desk.shelf(),
             };
             let view = View::of(&snapshot, offset);
-            prompt::build(&view, Some(&workspace), mode, order, &budget)
+            prompt::build(&view, Some(&workspace), plan, &budget)
         });
         // A panic in it is in the log.
         building.await.ok().flatten()
@@ -230,7 +231,7 @@ impl Generation {
         sink: &Sink,
     ) -> Result<Said, ModelError> {
         let mut manner = Manner::at(&self.snapshot.text, self.offset);
-        let mut said = Said { first_text: None, blank: true, usage: None };
+        let mut said = Said { first_text: None, blank: true, cost: None, ended: false };
         let mut wanted = String::new();
         loop {
             match events.next().await.transpose()? {
@@ -249,8 +250,16 @@ impl Generation {
                     }
                     turn.rank(if sink.is_awaited() { Rank::Foreground } else { Rank::Ahead });
                 }
+                Some(Event::Evaluating { tokens, cached }) => {
+                    said.cost = Some(Usage {
+                        prompt_tokens: Some(tokens),
+                        cached_tokens: Some(cached),
+                        ..Usage::unknown(Stop::Unsaid)
+                    });
+                }
                 Some(Event::Done(usage)) => {
-                    said.usage = Some(usage);
+                    said.cost = Some(usage);
+                    said.ended = true;
                     return Ok(said);
                 }
                 None => return Ok(said),
@@ -261,7 +270,7 @@ impl Generation {
     /// Learns from a piece that has come, and reports it.
     fn take_note(&self, prompt: &Arc<Prompt>, mode: Mode, said: &Said, began: Instant) -> Piece {
         let total = began.elapsed();
-        let usage = said.usage;
+        let usage = said.cost;
         if let (Some(usage), Some(first_text)) = (usage, said.first_text) {
             self.desk.learn(
                 &self.serving,
