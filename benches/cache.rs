@@ -72,10 +72,8 @@ async fn main() {
     let folders = packages();
     let roots: Vec<PathBuf> = PACKAGES.iter().map(|name| folders[*name].clone()).collect();
     let bodies: Vec<Body> = roots.iter().flat_map(|root| bodies(root)).collect();
-    let mut page = format!(
-        "{} bodies of functions; per request       median     p90    mean\n",
-        bodies.len()
-    );
+    let mut page =
+        format!("{} bodies of functions; per request       median     p90    mean\n", bodies.len());
     for begun in [true, false] {
         let requests = replay(&endpoint, &roots, &bodies, begun).await;
         let order = if begun { "begun middle" } else { "plain order" };
@@ -120,7 +118,9 @@ fn body(path: PathBuf, text: &str) -> Option<Body> {
     collect(tree.root_node(), &mut found);
     let fits = |node: &Node<'_>| {
         let lines = node.end_position().row - node.start_position().row;
-        LINES.contains(&lines) && node.start_byte() > text.len() / 3 && text[node.byte_range()].is_ascii()
+        LINES.contains(&lines)
+            && node.start_byte() > text.len() / 3
+            && text[node.byte_range()].is_ascii()
     };
     let body = found.into_iter().find(fits)?;
     let (start, end) = (body.start_byte() + 1, text[..body.end_byte() - 1].trim_end().len());
@@ -144,8 +144,7 @@ fn collect<'tree>(node: Node<'tree>, bodies: &mut Vec<Node<'tree>>) {
 /// Types all bodies, one after the other.
 async fn replay(endpoint: &str, roots: &[PathBuf], bodies: &[Body], begun: bool) -> Vec<Request> {
     let settings = settings(endpoint, begun);
-    let index =
-        Arc::new(Index::start(Scope { roots: roots.to_vec(), ..Scope::default() }));
+    let index = Arc::new(Index::start(Scope { roots: roots.to_vec(), ..Scope::default() }));
     index.settled().await;
     let (_settings, subscription) = watch::channel(Arc::clone(&settings));
     let client = Client::new().expect("a client");

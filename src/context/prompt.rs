@@ -72,6 +72,19 @@ impl Plan {
         }
     }
 
+    /// The part of one of its prompts that the next key leaves as it is, to be evaluated in advance;
+    /// `None` of a chat, which ends otherwise.
+    pub fn stable(self, prompt: &Prompt) -> Option<Prompt> {
+        let Mode::Fim(tokens) = self.mode else {
+            return (self.mode == Mode::Prefix).then(|| prompt.beginning(usize::MAX));
+        };
+        let is_suffix = |segment: &Segment| segment.as_str() == tokens.suffix;
+        let end = prompt.segments().iter().rposition(is_suffix);
+        // What is typed in front of a suffix takes it along.
+        let end = end.filter(|_| self.order == Order::Plain && !tokens.suffix_first);
+        Some(prompt.beginning(end.unwrap_or(usize::MAX)))
+    }
+
     /// How many bytes of the current file a prompt shows, at the most.
     pub fn window(self) -> usize {
         self.share.prefix + self.share.suffix

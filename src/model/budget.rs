@@ -60,7 +60,11 @@ impl Budget {
         let open = if whole { open } else { 0 };
         // A model may write it a byte a token.
         let reserved = Self { output: self.output + open, ..self };
-        reserved.seal(segments).map(|prompt| Prompt { open, output: prompt.output - open, ..prompt })
+        reserved.seal(segments).map(|prompt| Prompt {
+            open,
+            output: prompt.output - open,
+            ..prompt
+        })
     }
 
     /// Seals a chat of a system message and a user's message, which is the segments' text.
@@ -157,6 +161,15 @@ impl Prompt {
     /// Tokens reserved for the answer.
     pub fn output(&self) -> usize {
         self.output
+    }
+
+    /// A prompt of its first `segments` pieces and none of its open end, which asks for no more than a
+    /// token: to have it evaluated.
+    #[must_use]
+    pub fn beginning(&self, segments: usize) -> Self {
+        let mut beginning = self.closed().0;
+        beginning.truncate(segments);
+        Self { segments: beginning, output: 1, open: 0, ..self.clone() }
     }
 
     /// What its last segment ends in and the output may begin with instead.

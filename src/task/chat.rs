@@ -75,6 +75,7 @@ pub(super) async fn ask(
             keep_alive: settings.keep_alive.as_str().to_owned(),
             slot: None,
         };
+        desk.sent(serving, &prompt);
         match serving.provider.generate(job).await {
             Ok(events) => break (prompt, events),
             Err(error) => {

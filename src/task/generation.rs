@@ -25,10 +25,7 @@ use crate::{
         shelf::Workspace,
         window::View,
     },
-    model::{
-        self, Budget, Event, Events, Job, ModelError, Prompt, Stop, Usage,
-        fim::Mode,
-    },
+    model::{self, Budget, Event, Events, Job, ModelError, Prompt, Stop, Usage, fim::Mode},
     route::Serving,
     session::{
         Snapshot,
@@ -153,30 +150,11 @@ impl Generation {
 
     /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
     pub(super) async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
-        let plan = Plan::of(&self.serving.model, self.settings.begun_middle);
-        let ceiling = self.settings.max_local_context_tokens.size();
-        let num_ctx = self.serving.num_ctx(ceiling);
-        let speed = self.desk.speed(&self.serving);
-        let target = Duration::from_millis(self.settings.ttft_target_ms.get());
-        let ceiling = speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling));
-        let mut context = self.serving.context(ceiling);
+        let mut context = self.serving.context(self.ceiling());
         loop {
-            let output = speed.output_tokens(output(self.extent));
-            let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
-            let room = context.map_or(ceiling, |context| context.min(ceiling));
-            let built = self.build(plan, budget).await;
-            let prompt = Arc::new(built.ok_or(Refusal::NoRoom(room))?.prompt);
-            let job = Job {
-                model: self.serving.model.name.clone(),
-                prompt: Arc::clone(&prompt),
-                temperature: self.temperature,
-                stop: self.stops(plan.mode),
-                num_ctx,
-                keep_alive: self.settings.keep_alive.as_str().to_owned(),
-                slot: None,
-            };
-            match self.serving.provider.generate(job).await {
-                Ok(events) => return Ok((prompt, plan.mode, events)),
+            let prompt = Arc::new(self.prompt(context).await?);
+            match self.send(Arc::clone(&prompt)).await {
+                Ok(events) => return Ok((prompt, self.plan().mode, events)),
                 Err(ModelError::TooLong { context: Some(real), .. })
                     if context.is_none_or(|context| real < context) =>
                 {
@@ -185,6 +163,49 @@ impl Generation {
                 Err(error) => return Err(Refusal::Model(error)),
             }
         }
+    }
+
+    /// The part of the prompt that the next key leaves as it is.
+    pub(super) async fn stable(&self) -> Option<Prompt> {
+        let prompt = self.prompt(self.serving.context(self.ceiling())).await.ok()?;
+        self.plan().stable(&prompt)
+    }
+
+    /// Sends a prompt.
+    pub(super) async fn send(&self, prompt: Arc<Prompt>) -> Result<Events, ModelError> {
+        self.desk.sent(&self.serving, &prompt);
+        let job = Job {
+            model: self.serving.model.name.clone(),
+            prompt,
+            temperature: self.temperature,
+            stop: self.stops(self.plan().mode),
+            num_ctx: self.serving.num_ctx(self.settings.max_local_context_tokens.size()),
+            keep_alive: self.settings.keep_alive.as_str().to_owned(),
+            slot: None,
+        };
+        self.serving.provider.generate(job).await
+    }
+
+    /// Builds the prompt for a server with this context, in tokens.
+    async fn prompt(&self, context: Option<usize>) -> Result<Prompt, Refusal> {
+        let ceiling = self.ceiling();
+        let output = self.desk.speed(&self.serving).output_tokens(output(self.extent));
+        let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
+        let room = context.map_or(ceiling, |context| context.min(ceiling));
+        let built = self.build(self.plan(), budget).await;
+        Ok(built.ok_or(Refusal::NoRoom(room))?.prompt)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::of(&self.serving.model, self.settings.begun_middle)
+    }
+
+    /// Tokens that a prompt may have for the user's settings and for the speed of this machine.
+    fn ceiling(&self) -> usize {
+        let ceiling = self.settings.max_local_context_tokens.size();
+        let target = Duration::from_millis(self.settings.ttft_target_ms.get());
+        let most = self.desk.speed(&self.serving).prompt_tokens(target);
+        most.map_or(ceiling, |most| most.min(ceiling))
     }
 
     /// Builds the prompt aside: files may have to be read.
