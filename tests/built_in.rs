@@ -354,6 +354,7 @@ async fn says(provider: &BuiltIn, job: Job) -> (String, Usage) {
         match event.expect("no error") {
             Event::Odds(_) => {}
             Event::Text(text) => all.push_str(&text),
+            Event::Evaluating { .. } => {}
             Event::Done(usage) => return (all, usage),
         }
     }

@@ -35,6 +35,8 @@ fn every_extension_is_described_with_all_its_fields() {
         mode: Some(String::new()),
         message: String::new(),
         last_no_suggestion: Some(String::new()),
+        prompt_tokens: Some(0),
+        cached_tokens: Some(0),
         prefill_per_second: Some(0),
         decode_per_second: Some(0),
         prompt_limit: Some(0),

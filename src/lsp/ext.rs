@@ -150,6 +150,13 @@ pub struct StatusParams {
     /// Why the last request brought no suggestion; absent when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_no_suggestion: Option<String>,
+    /// Tokens of all prompts since the server was started, as the model's server counts them; absent
+    /// where that does not say what it had cached of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<usize>,
+    /// Those of them that were in its cache; the others it had to evaluate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<usize>,
     /// Tokens of prompt that the model evaluates in a second here, as measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_per_second: Option<usize>,

@@ -91,6 +91,7 @@ async fn say(generation: &Generation) -> Option<(String, Option<f32>)> {
                         return Some((said, odds));
                     }
                 }
+                Some(Event::Evaluating { .. }) => {}
                 Some(Event::Done(usage)) => {
                     let end = if usage.stop == Stop::Limit { End::Cut } else { End::Complete };
                     said.truncate(judge(generation.extent, &said, Some(&end)).unwrap_or_default());
