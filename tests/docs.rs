@@ -37,6 +37,7 @@ fn every_extension_is_described_with_all_its_fields() {
         prefill_per_second: Some(0),
         decode_per_second: Some(0),
         prompt_limit: Some(0),
+        clouds: vec![String::new()],
     };
     let json = serde_json::to_value(all).expect("plain JSON");
     let fields = json.as_object().expect("an object");

@@ -140,6 +140,9 @@ pub struct StatusParams {
     /// machine is fast enough for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_limit: Option<usize>,
+    /// Names of the clouds that are set up, for what is too large or too hard for this machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clouds: Vec<String>,
 }
 
 /// How ready the model is.
