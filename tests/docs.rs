@@ -4,8 +4,8 @@ use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
     lsp::ext::{
-        ACCEPTED, ASKS_INSTRUCTION, DidChangeTrust, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME,
-        Status, StatusParams, StatusState, TEST, TRUST,
+        ACCEPTED, ASKS_INSTRUCTION, CANCEL, DidChangeTrust, EXPLAIN, INSTALL, PAUSE, REFACTOR,
+        RESUME, Status, StatusParams, StatusState, TEST, TRUST,
     },
 };
 use serde_json::{Value as Json, json};
@@ -16,7 +16,7 @@ fn every_extension_is_described_with_all_its_fields() {
     let page = include_str!("../docs/protocol.md");
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
     assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
-    for command in [ACCEPTED, PAUSE, RESUME, TRUST] {
+    for command in [ACCEPTED, CANCEL, PAUSE, RESUME, TRUST] {
         let is_title =
             |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");

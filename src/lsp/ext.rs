@@ -13,6 +13,9 @@ pub const PAUSE: &str = "hearth.pause";
 /// The command that suggests again.
 pub const RESUME: &str = "hearth.resume";
 
+/// The command that ends all work under way, for editors that show progress and have no key for its end.
+pub const CANCEL: &str = "hearth.cancel";
+
 /// The command behind every code action that changes an item; takes [`RefactorArguments`].
 pub const REFACTOR: &str = "hearth.refactor";
 

@@ -61,9 +61,14 @@ async function saved(file, expected) {
   equal(file, read(), expected);
 }
 
-// Names the model server in the settings of this machine.
+// Writes the settings of this machine.
+function machine(settings) {
+  fs.writeFileSync(path.join(work, 'user/Machine/settings.json'), JSON.stringify(settings));
+}
+
+// Names the model server in them.
 function endpoint(url) {
-  fs.writeFileSync(path.join(work, 'user/Machine/settings.json'), JSON.stringify({ 'hearth.router.local_endpoint': url }));
+  machine({ 'hearth.router.local_endpoint': url });
 }
 
 function statusSays(words, limit) {
@@ -250,10 +255,16 @@ scenario('explains an item on a page', 'src/lib.rs', `|${SUM}`, async (saved) =>
   await saved(SUM);
 });
 
-scenario('says what would be sent to a cloud', 'src/lib.rs', `|${SUM}`, async () => {
+scenario('says what would be sent to a cloud', 'src/lib.rs', `|${SUM}`, async (saved) => {
+  await saved(SUM);
+  machine({ 'hearth.router.local_endpoint': scripted, 'hearth.router.cloud': { far: { kind: 'anthropic', model: 'large' } } });
+  await statusSays('there is a cloud (far)');
   await palette(page, 'Hearth: What Would Be Sent');
-  await until('the manifest', async () => /cloud/.test((await page.locator('.part.panel').innerText())));
-  console.log(await page.locator('.part.panel').innerText());
+  await until('the manifest', async () => (await editorText()).includes('api.anthropic.com'));
+  say('what would be sent:', JSON.stringify(await editorText()));
+  await palette(page, 'View: Close Editor');
+  endpoint(scripted);
+  await statusSays('none is set up');
 });
 
 scenario('starts a killed server again', 'killed.rs', 'fn main() {\n    |\n}\n', async (saved) => {

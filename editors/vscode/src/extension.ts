@@ -3,7 +3,7 @@
  * VS Code does by itself (ghost text, Tab, partial acceptance) is left to VS Code.
  */
 import * as vscode from 'vscode';
-import { previewEgress } from './egress';
+import { EgressPreview } from './egress';
 import { find } from './program';
 import { Server } from './server';
 import { Settings } from './settings';
@@ -16,7 +16,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const settings = new Settings(context.extension);
   const status = new StatusItem();
   const log = vscode.window.createOutputChannel('Hearth', { log: true });
-  const sent = vscode.window.createOutputChannel('Hearth: what would be sent');
+  const sent = new EgressPreview();
   const running = new Server(context, settings, status, log);
   server = running;
 
@@ -41,7 +41,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     },
     'hearth.previewEgress': () => {
       const program = find(settings.serverPath, context.extensionPath);
-      return program && previewEgress(program, settings.machine(), sent);
+      return program && sent.show(program, settings.machine());
     },
     'hearth.acceptNextWord': () => vscode.commands.executeCommand('editor.action.inlineSuggest.acceptNextWord'),
     'hearth.acceptNextLine': () => vscode.commands.executeCommand('editor.action.inlineSuggest.acceptNextLine'),
