@@ -72,7 +72,8 @@ settings! {
     /// All settings, resolved.
     Settings in ROWS;
     /// URL of the model server to use, or `"auto"`: whatever answers at the usual ports of this
-    /// machine. It has to be at a loopback address; others go into `router.private_endpoints`.
+    /// machine. It has to be at a loopback address, or a unix socket such as `"unix:///run/llama.sock"`;
+    /// others go into `router.private_endpoints`.
     "router.local_endpoint" Machine local_endpoint: Auto<url::Url> = Auto::Auto;
     /// A team's own OpenAI-compatible servers (vLLM, SGLang, llama-server): base URLs. Of those that
     /// are well, the one with the least in flight is asked. How far a URL reaches is decided by the

@@ -48,6 +48,9 @@ pub struct PlaceArguments {
     /// Or a line, counted from 1: for those who type commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// Whether the user sends this one up, to a cloud.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cloud: bool,
 }
 
 /// What to do with an item.

@@ -147,7 +147,9 @@ impl Request {
                     outcome = &mut outcome => outcome,
                     // While the model is thinking.
                     () = tokio::time::sleep(UNTIL_ASKED) => {
-                        surroundings.get_or_insert_with(|| Surroundings::of(&place));
+                        if surroundings.is_none() {
+                            surroundings = self.surroundings(extent).await;
+                        }
                         outcome.await
                     }
                 }
@@ -243,14 +245,28 @@ impl Request {
         }
     }
 
+    /// What a suggestion has to fit, looked at aside: the item around the cursor is parsed for it, and
+    /// the editor's messages are read on this thread. `None` after a panic, which is in the log.
+    async fn surroundings(&self, extent: Extent) -> Option<Surroundings> {
+        let (snapshot, offset) = (self.snapshot.clone(), self.offset);
+        let looking = tokio::task::spawn_blocking(move || {
+            Surroundings::of(&place(&snapshot, offset, extent))
+        });
+        looking.await.ok()
+    }
+
     pub(super) fn place(&self, extent: Extent) -> Place<'_> {
-        Place {
-            text: &self.snapshot.text,
-            tree: self.snapshot.tree.as_ref(),
-            language: self.snapshot.language,
-            offset: self.offset,
-            extent,
-        }
+        place(&self.snapshot, self.offset, extent)
+    }
+}
+
+fn place(snapshot: &Snapshot, offset: usize, extent: Extent) -> Place<'_> {
+    Place {
+        text: &snapshot.text,
+        tree: snapshot.tree.as_ref(),
+        language: snapshot.language,
+        offset,
+        extent,
     }
 }
 
@@ -260,10 +276,11 @@ pub(super) fn judge(extent: Extent, produced: &str, end: Option<&End>) -> Option
     judge.push(produced).or_else(|| end.map(|end| judge.finish(*end == End::Complete)))
 }
 
+/// Who completes, if it is there or can be loaded.
 pub(super) fn serving(desk: &Desk) -> Result<Serving, String> {
     let health = desk.router().health();
-    match (&health.choice, health.state) {
-        (Some(serving), State::Warm | State::Cold) => Ok(serving.clone()),
-        _ => Err(health.message.clone()),
+    match health.state {
+        State::Warm | State::Cold => desk.router().completes(),
+        State::Loading | State::Down => Err(health.message.clone()),
     }
 }

@@ -16,6 +16,7 @@ use super::{
     Desk, Report,
     complete::{Audience, judge},
     queue::{Rank, Turn},
+    send::{Sending, Unsent},
     speed::Run,
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
         window::View,
     },
     model::{
-        self, Budget, Event, Events, Job, ModelError, Prompt, Stop, Usage,
+        self, Budget, Event, Events, ModelError, Prompt, Stop, Usage,
         fim::{self, Mode},
     },
     route::Serving,
@@ -45,6 +46,10 @@ const LINE_TOKENS: usize = 48;
 
 /// Tokens that a block may take: 24 lines of 10 tokens.
 const BLOCK_TOKENS: usize = 240;
+
+/// How long what is shown takes to be made fit and to reach the editor. What may be asked for next
+/// waits for that: the two would compete for the same cores.
+const UNTIL_SHOWN: Duration = Duration::from_millis(2);
 
 /// A generation on its way.
 pub(super) struct Generation {
@@ -91,6 +96,7 @@ impl Generation {
         while self.audience.is_unasked()
             && let Some(produced) = sink.exhausted().await
         {
+            tokio::time::sleep(UNTIL_SHOWN).await;
             let Some(bridge) = self.accept(&produced, ended) else { return };
             let Some(turn) = queue.try_enter(Rank::Ahead, slots) else { return };
             sink.go_on(&bridge);
@@ -148,36 +154,30 @@ impl Generation {
     /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
     pub(super) async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
         let (mode, order) = (fim::choose(&self.serving.model), Order::of(&self.serving.model));
-        let ceiling = self.settings.max_local_context_tokens.size();
-        let num_ctx = self.serving.num_ctx(ceiling);
         let speed = self.desk.speed(&self.serving);
         let target = Duration::from_millis(self.settings.ttft_target_ms.get());
-        let ceiling = speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling));
-        let mut context = self.serving.context(ceiling);
-        loop {
-            let output = speed.output_tokens(output(self.extent));
-            let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
-            let room = context.map_or(ceiling, |context| context.min(ceiling));
+        let ceiling = self.settings.max_local_context_tokens.size();
+        let sending = Sending {
+            desk: &self.desk,
+            settings: &self.settings,
+            serving: &self.serving,
+            ceiling: speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling)),
+            output: speed.output_tokens(output(self.extent)),
+            temperature: self.temperature,
+            stop: &self.stops(mode),
+        };
+        let build = |budget: Budget| async move {
+            let room = budget.window();
             let built = self.build(mode, order, budget).await;
-            let prompt = Arc::new(built.ok_or(Refusal::NoRoom(room))?.prompt);
-            let job = Job {
-                model: self.serving.model.name.clone(),
-                prompt: Arc::clone(&prompt),
-                temperature: self.temperature,
-                stop: self.stops(mode),
-                num_ctx,
-                keep_alive: self.settings.keep_alive.as_str().to_owned(),
-                slot: None,
-            };
-            match self.serving.provider.generate(job).await {
-                Ok(events) => return Ok((prompt, mode, events)),
-                Err(ModelError::TooLong { context: Some(real), .. })
-                    if context.is_none_or(|context| real < context) =>
-                {
-                    context = Some(real);
-                }
-                Err(error) => return Err(Refusal::Model(error)),
-            }
+            built.map(|built| built.prompt).ok_or(room)
+        };
+        let sent = sending.send(build).await;
+        let outage = matches!(&sent, Err(Unsent::Model(error)) if error.is_outage());
+        self.desk.router().did(&self.serving, outage);
+        match sent {
+            Ok((prompt, events)) => Ok((prompt, mode, events)),
+            Err(Unsent::Unbuilt(room)) => Err(Refusal::NoRoom(room)),
+            Err(Unsent::Model(error)) => Err(Refusal::Model(error)),
         }
     }
 
