@@ -424,6 +424,39 @@ function cases.set_up()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- From the last key of `let a` to the ghost text: with Hearth, and with a server that answers at once.
+local function speed()
+  local times = {}
+  for _ = 1, 10 do
+    vim.api.nvim_win_set_cursor(0, { 2, 0 })
+    vim.api.nvim_input('Alet ')
+    await('the word', function() return vim.api.nvim_get_current_line() == '    let ' end)
+    local began = vim.uv.hrtime()
+    vim.api.nvim_input('a')
+    await('the ghost text', function() return ghost() == 'nswer = 42;' end)
+    times[#times + 1] = (vim.uv.hrtime() - began) / 1e6
+    vim.api.nvim_input('<Tab>')
+    line_is('    let answer = 42;')
+    leave_insert()
+    vim.api.nvim_set_current_line('    ')
+  end
+  table.sort(times)
+  say('from a key to its ghost text, %s: median %d ms of %d, %d to %d ms', os.getenv('CASE'), times[5], #times, times[1],
+    times[#times])
+end
+
+function cases.speed()
+  open({ 'fn main() {', '    ', '}' })
+  warm()
+  speed()
+end
+
+function cases.speed_of_an_instant_server()
+  vim.lsp.config('hearth', { cmd = { assert(os.getenv('INSTANT_SERVER')) } })
+  open({ 'fn main() {', '    ', '}' })
+  speed()
+end
+
 -- A user's init.lua, as editors/neovim/doc/hearth.txt tells it.
 if os.getenv('CASE') ~= 'set_up' then
   require('hearth').setup()

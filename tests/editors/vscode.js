@@ -1,15 +1,15 @@
 // Drives VS Code as a user would: real keys in a real window, and what stands on the screen and in the
 // saved file afterwards. Started by tests/editors/vscode.
 //
-//   vscode.js PORT WORK SCRIPTED REAL
+//   vscode.js PORT WORK SCRIPTED REAL INSTANT
 //
 // VS Code runs at PORT with its data in WORK; SCRIPTED and REAL are the URLs of the model of
-// script.json and of a real llama-server.
+// script.json and of a real llama-server, INSTANT is the program of instant_server.rs.
 const fs = require('node:fs'), path = require('node:path');
 const { isDeepStrictEqual } = require('node:util');
 const { START_MS, ghost, go, open, palette, status, toasts, until } = require('./vscode_browser.js');
 
-const [port, work, scripted, real] = process.argv.slice(2);
+const [port, work, scripted, real, instant] = process.argv.slice(2);
 const project = path.join(work, 'project');
 const say = (...words) => console.log('vscode:', ...words);
 /** Milliseconds from a key to the ghost text. */
@@ -260,7 +260,7 @@ scenario('says what would be sent to a cloud', 'src/lib.rs', `|${SUM}`, async (s
   machine({ 'hearth.router.local_endpoint': scripted, 'hearth.router.cloud': { far: { kind: 'anthropic', model: 'large' } } });
   await statusSays('there is a cloud (far)');
   await palette(page, 'Hearth: What Would Be Sent');
-  await until('the manifest', async () => (await editorText()).includes('api.anthropic.com'));
+  await until('the manifest', async () => (await editorText()).includes('to https://api.anthropic.com (large)'));
   say('what would be sent:', JSON.stringify(await editorText()));
   await palette(page, 'View: Close Editor');
   endpoint(scripted);
@@ -286,6 +286,37 @@ scenario('says when the server ends again and again, and starts it when asked', 
   await palette(page, 'Hearth: Restart Server');
   await statusSays('coder |');
   equal('servers', servers().length, 1);
+});
+
+// From the last key of `let a` to the ghost text.
+async function speed(of) {
+  const times = [];
+  for (let round = 0; round < 10; round++) {
+    await type('let ');
+    await page.waitForTimeout(400);
+    const began = Date.now();
+    await page.keyboard.type('a');
+    await until('the ghost text', async () => (await ghost(page)) === 'nswer = 42;');
+    times.push(Date.now() - began);
+    await press('Tab');
+    await noGhost();
+    await press('Control+Shift+K');
+    await press('Enter');
+    await press('ArrowUp');
+    await page.waitForTimeout(100);
+  }
+  times.sort((a, b) => a - b);
+  say(`from a key to its ghost text, ${of}: median ${times[5]} ms of ${times.length}, ${times[0]} to ${times.at(-1)} ms`);
+}
+
+scenario('is fast', 'fast.rs', 'fn main() {\n|\n\n}\n', async () => {
+  await speed('Hearth');
+  machine({ 'hearth.router.local_endpoint': scripted, 'hearth.server.path': instant });
+  await statusSays('Hearth is starting');
+  await awaken();
+  await speed('an instant server');
+  endpoint(scripted);
+  await statusSays('coder |');
 });
 
 scenario('asks a real model server', 'real.rs', '// Größe: 𝕏\nfn add(left: i64, right: i64) -> i64 {\n    |\n}\n', async (saved) => {

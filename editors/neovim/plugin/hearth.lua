@@ -27,6 +27,7 @@ local commands = {
   rewrite = function(words, lines) require('hearth.work').rewrite(words, lines) end,
   test = function(_, lines) require('hearth.work').test(lines) end,
   explain = function(_, lines) require('hearth.work').explain(lines) end,
+  analyze = function(words) require('hearth.work').analyze(words) end,
   cancel = function() require('hearth.work').cancel() end,
 }
 

@@ -35,9 +35,10 @@ export class EgressPreview implements vscode.TextDocumentContentProvider, vscode
       return void vscode.window.showInformationMessage('Hearth: no file and no folder is open.');
     }
     const workspace = folder ? ['--workspace', folder.uri.fsPath] : [];
+    const trusted = vscode.workspace.isTrusted ? ['--trusted'] : [];
     const set = assignments('', settings).flatMap((assignment) => ['--set', assignment]);
     const said = await new Promise<string>((resolve) =>
-      execFile(program, [...set, 'egress', 'preview', ...workspace, path], { maxBuffer: OUTPUT }, (_, out, err) => resolve(out + err)),
+      execFile(program, [...set, 'egress', 'preview', ...trusted, ...workspace, path], { maxBuffer: OUTPUT }, (_, out, err) => resolve(out + err)),
     );
     this.text = `${path}\n\n${said}`;
     const page = vscode.Uri.from({ scheme: SCHEME, path: '/What would be sent' });

@@ -79,6 +79,36 @@ function M.explain(lines)
   M.run('hearth.explain', place(lines))
 end
 
+--- Questions about a whole codebase that have a name, and whether something has to be asked for.
+local ANALYSES = { architecture = false, risks = false, ['dead-code'] = false, onboarding = false, ['where-is'] = true, impact = true }
+
+--- Answers a question about the whole codebase with a report: `words` are a kind of question, one with
+--- what is asked for behind it, or a question in words. Asks for a kind where they are empty.
+---@param words string
+function M.analyze(words)
+  local kinds = vim.tbl_keys(ANALYSES)
+  table.sort(kinds)
+  if words == '' then
+    return vim.ui.select(kinds, { prompt = 'Hearth: analyze', kind = 'hearth' }, function(kind)
+      if kind then
+        M.analyze(kind)
+      end
+    end)
+  end
+  local kind, rest = words:match('^(%S+)%s*(.*)$')
+  if ANALYSES[kind] == nil then
+    M.run('hearth.analyzeCodebase', { question = words })
+  elseif ANALYSES[kind] and rest == '' then
+    vim.ui.input({ prompt = ('Hearth: %s: '):format(kind) }, function(question)
+      if question and vim.trim(question) ~= '' then
+        M.analyze(kind .. ' ' .. question)
+      end
+    end)
+  else
+    M.run('hearth.analyzeCodebase', { kind = kind, question = rest ~= '' and rest or nil })
+  end
+end
+
 --- What is under way, by the token of its progress.
 ---@type table<string|integer, { title: string, message?: string }>
 local running = {}
