@@ -13,6 +13,9 @@ pub const PAUSE: &str = "hearth.pause";
 /// The command that suggests again.
 pub const RESUME: &str = "hearth.resume";
 
+/// The command that ends all work under way, for editors that show progress and have no key for its end.
+pub const CANCEL: &str = "hearth.cancel";
+
 /// The command behind every code action that changes an item; takes [`RefactorArguments`].
 pub const REFACTOR: &str = "hearth.refactor";
 
@@ -167,6 +170,9 @@ pub struct StatusParams {
     /// machine is fast enough for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_limit: Option<usize>,
+    /// Names of the clouds that are set up, for what is too large or too hard for this machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clouds: Vec<String>,
 }
 
 /// How ready the model is.
