@@ -237,6 +237,29 @@ async fn an_explanation_is_a_page() {
     editor.close().await;
 }
 
+/// The model has room for 2048 tokens; each method takes some 700 of them.
+#[tokio::test]
+async fn what_is_too_large_is_explained_part_by_part() {
+    let lines = "        self.0 += 1;\n".repeat(110);
+    let method = |name: &str| format!("    fn {name}(&mut self) {{\n{lines}    }}\n");
+    let text = format!(
+        "struct Sum(u32);\n\nimpl Sum {{$0\n{}\n{}\n{}}}\n",
+        method("one"),
+        method("two"),
+        method("three")
+    );
+    let mut editor = Scene::new(Box::leak(text.into_boxed_str())).await.start().await;
+    let pending = editor.command("hearth.explain", &json!({}));
+    for says in ["It is one.", "It is two.", "It is three."] {
+        let generation = editor.model_says(says).await;
+        assert!(!told(&generation).contains("one by one"), "{}", told(&generation));
+    }
+    let generation = editor.model_says("All three count.").await;
+    expect![[r#""#]].assert_eq(&told(&generation));
+    expect![[r#""#]].assert_eq(&editor.until_done(pending).await);
+    editor.close().await;
+}
+
 #[tokio::test]
 async fn lenses_stand_over_what_others_can_call() {
     let editor = Scene::new("pub fn a$0() {}\n\nfn b() {}\n\nstruct S;\n\nimpl S {\n    /// C.\n    pub fn c() {}\n}\n\n#[cfg(test)]\nmod tests {\n    pub fn d() {}\n}\n").await.start().await;
