@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::{
     config,
     server::{self, Options},
+    session::task::OwnedTask,
 };
 
 #[derive(Debug, clap::Args)]
@@ -22,8 +23,12 @@ pub(super) fn run(_: &Arguments, assignments: &[String]) -> anyhow::Result<ExitC
         ..Options::default()
     };
     let runtime = super::runtime()?;
-    let end = runtime.block_on(server::run(tokio::io::stdin(), tokio::io::stdout(), options));
+    // On a worker: from elsewhere each task that a message starts would have to wake one first.
+    let end = runtime.block_on(async {
+        let (input, output) = server::stdio();
+        OwnedTask::spawn(server::run(input, output, options)).join().await
+    });
     // The thread that reads stdin may be blocked for ever: nobody waits for it.
     runtime.shutdown_background();
-    Ok(ExitCode::from(end.exit_code()))
+    Ok(end.map_or(ExitCode::FAILURE, |end| ExitCode::from(end.exit_code())))
 }

@@ -121,6 +121,10 @@ settings! {
     /// Milliseconds within which the model should begin to answer. On a machine that is too slow for
     /// that, it is shown less of the file.
     "completion.ttft_target_ms" Workspace ttft_target_ms: Bounded<50, 10_000> = Bounded::new(300);
+    /// How likely a model has to find the line that it suggests for it to be shown unasked, from 0 to
+    /// 1, where its server says so; 0 shows all. What is asked for by a key is always shown. The model
+    /// in this process has a measure of its own.
+    "completion.show_above" Workspace show_above: Fraction = Fraction::hundredths(2);
     /// Instructions of your own, each a code action: a list of tables with a `title` and an
     /// `instruction`.
     "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();

@@ -193,7 +193,7 @@ impl Follower for Index {
         text: Rope,
         tree: Option<Tree>,
     ) {
-        self.edited(Arc::clone(path), language, text, tree);
+        self.shared.typed(Arc::clone(path), Buffer { language, text, tree });
     }
 
     fn closed(&self, path: &Arc<Path>) {

@@ -13,6 +13,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use ropey::Rope;
@@ -32,6 +33,11 @@ use super::{
     watch::Watch,
 };
 use crate::syntax::Language;
+
+/// How long a document is left alone by whoever types before its text is taken up. Each key would
+/// cost a walk over the whole document, beside the prompt that is built for that very key; and what a
+/// prompt shows of its own file does not come from here.
+const REST: Duration = Duration::from_millis(300);
 
 /// What is to be done, the most urgent first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +89,8 @@ pub(super) struct Buffer {
 #[derive(Debug, Default)]
 struct Queue {
     due: BTreeSet<Job>,
+    /// Documents that are being typed into, and when that counts as over.
+    typed: HashMap<Arc<Path>, Instant>,
     busy: Vec<Job>,
     buffers: HashMap<Arc<Path>, Buffer>,
     /// Whether the paths of open documents may be read, as far as somebody has looked.
@@ -121,6 +129,22 @@ pub(super) struct Shared {
     watch: Mutex<Option<Watch>>,
     pub(super) progress: watch::Sender<Progress>,
     stop: AtomicBool,
+}
+
+impl Queue {
+    /// Makes due what nobody types into any more. How long until the next is, if there is one.
+    fn take_rested(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let due = &mut self.due;
+        self.typed.retain(|path, rested_at| {
+            let rested = *rested_at <= now;
+            if rested {
+                due.insert(Job::Edited(Arc::clone(path)));
+            }
+            !rested
+        });
+        self.typed.values().min().map(|rested_at| *rested_at - now)
+    }
 }
 
 impl Shared {
@@ -178,10 +202,28 @@ impl Shared {
         self.tell(&queue);
     }
 
+    /// Somebody types: the last text counts once there is a rest. A document that was just opened
+    /// counts at once.
+    pub(super) fn typed(&self, path: Arc<Path>, buffer: Buffer) {
+        let mut queue = self.lock();
+        if queue.buffers.insert(Arc::clone(&path), buffer).is_none() {
+            queue.due.insert(Job::Edited(path));
+            self.tell(&queue);
+            return;
+        }
+        let nobody_waits = queue.typed.is_empty();
+        queue.typed.insert(path, Instant::now() + REST);
+        if nobody_waits {
+            self.tell(&queue);
+            self.wake.notify_one();
+        }
+    }
+
     pub(super) fn closed(&self, path: &Arc<Path>) {
         let mut queue = self.lock();
         if queue.buffers.remove(path).is_some() {
             queue.allowed.remove(path);
+            queue.typed.remove(path);
             queue.due.insert(Job::Changed(Arc::clone(path)));
             self.tell(&queue);
         }
@@ -268,6 +310,7 @@ impl Shared {
             if self.stop.load(Ordering::Relaxed) {
                 return None;
             }
+            let next_rest = queue.take_rested();
             let free =
                 queue.due.iter().find(|due| !queue.busy.iter().any(|busy| busy.excludes(due)));
             if let Some(job) = free.cloned() {
@@ -275,7 +318,13 @@ impl Shared {
                 queue.busy.push(job.clone());
                 return Some(job);
             }
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = match next_rest {
+                Some(left) => {
+                    let waited = self.wake.wait_timeout(queue, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
@@ -556,7 +605,7 @@ impl Shared {
             }
         }
         self.progress.send_if_modified(|progress| {
-            let pending = queue.due.len() + queue.busy.len();
+            let pending = queue.due.len() + queue.typed.len() + queue.busy.len();
             let now = Progress { found: queue.found, pending, skipped };
             let news = *progress != now;
             *progress = now;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tower_lsp::gen_lsp_types::{LspNotificationMethod, MessageDirection, Notification, Range, Uri};
 
 /// The command that an item carries as its `command`: an editor runs it after the user has accepted
-/// the item. Its arguments are for Hearth alone.
+/// the item. Takes a [`PlaceArguments`] with the document.
 pub const ACCEPTED: &str = "hearth.accepted";
 
 /// The command that stops suggestions until [`RESUME`], or until the editor ends.
@@ -97,6 +97,23 @@ impl Notification for DidChangeTrust {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DidChangeTrustParams {
     pub trusted: bool,
+}
+
+/// `hearth/didShow`, client to server: a suggestion has gone from the screen.
+#[derive(Debug)]
+pub enum DidShow {}
+
+impl Notification for DidShow {
+    type Params = DidShowParams;
+    const METHOD: LspNotificationMethod<'static> = LspNotificationMethod::Custom("hearth/didShow");
+    const MESSAGE_DIRECTION: MessageDirection = MessageDirection::ClientToServer;
+}
+
+/// The parameters of `hearth/didShow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DidShowParams {
+    /// How long it had been there.
+    pub milliseconds: u64,
 }
 
 /// `hearth/status`, server to client: how the model is, whenever that changes.

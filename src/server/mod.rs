@@ -6,6 +6,7 @@ mod frames;
 mod layer;
 mod panic;
 mod routes;
+mod stdio;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,6 +19,7 @@ use crate::{config::Layers, index::Index, session::Session};
 
 pub use layer::{Connection, ReceiptOrder};
 pub use panic::log_panics;
+pub use stdio::stdio;
 
 /// How many handlers may run at once. The framework's default of 4 lets four slow requests stop
 /// everything, a cancellation among it; what limits the work is who does it, not this.

@@ -47,6 +47,10 @@ const LINE_TOKENS: usize = 48;
 /// Tokens that a block may take: 24 lines of 10 tokens.
 const BLOCK_TOKENS: usize = 240;
 
+/// How long what is shown takes to be made fit and to reach the editor. What may be asked for next
+/// waits for that: the two would compete for the same cores.
+const UNTIL_SHOWN: Duration = Duration::from_millis(2);
+
 /// A generation on its way.
 pub(super) struct Generation {
     pub(super) desk: Arc<Desk>,
@@ -92,6 +96,7 @@ impl Generation {
         while self.audience.is_unasked()
             && let Some(produced) = sink.exhausted().await
         {
+            tokio::time::sleep(UNTIL_SHOWN).await;
             let Some(bridge) = self.accept(&produced, ended) else { return };
             let Some(turn) = queue.try_enter(Rank::Ahead, slots) else { return };
             sink.go_on(&bridge);
@@ -227,13 +232,15 @@ impl Generation {
         let mut manner = Manner::at(&self.snapshot.text, self.offset);
         let mut said = Said { first_text: None, blank: true, usage: None };
         let mut wanted = String::new();
+        let mut odds = None;
         loop {
             match events.next().await.transpose()? {
+                Some(Event::Odds(logprob)) => *odds.get_or_insert_default() += logprob,
                 Some(Event::Text(text)) => {
                     said.first_text.get_or_insert_with(|| began.elapsed());
                     let text = manner.of_the_file(&text);
                     said.blank &= text.trim().is_empty();
-                    if sink.push(&text).is_break() {
+                    if sink.push(&text, odds.take()).is_break() {
                         return Ok(said);
                     }
                     if !self.audience.is_unasked() {
