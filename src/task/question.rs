@@ -274,9 +274,67 @@ mod tests {
 
     #[test]
     fn a_model_is_told_of_a_mistake_what_it_may_see() {
-        check(Tier::ThisMachine, "none", expect![[r#""#]]);
-        check(Tier::ThisMachine, "other.rs", expect![[r#""#]]);
-        check(Tier::PrivateNetwork, "none", expect![[r#""#]]);
-        check(Tier::PrivateNetwork, "other.rs", expect![[r#""#]]);
+        check(
+            Tier::ThisMachine,
+            "none",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)
+
+            note: function defined here
+             --> src/other.rs:1:4
+              |
+            1 | fn f() {}
+
+            error: nowhere
+             --> gone.rs:1:1
+
+            build script: HELLO
+        "#]],
+        );
+        check(
+            Tier::ThisMachine,
+            "other.rs",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)
+
+            error: nowhere
+             --> gone.rs:1:1
+
+            build script: HELLO
+        "#]],
+        );
+        check(
+            Tier::PrivateNetwork,
+            "none",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)
+
+            note: function defined here
+             --> src/other.rs:1:4
+              |
+            1 | fn f() {}"#]],
+        );
+        check(
+            Tier::PrivateNetwork,
+            "other.rs",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)"#]],
+        );
     }
 }

@@ -255,8 +255,32 @@ async fn what_is_too_large_is_explained_part_by_part() {
         assert!(!told(&generation).contains("one by one"), "{}", told(&generation));
     }
     let generation = editor.model_says("All three count.").await;
-    expect![[r#""#]].assert_eq(&told(&generation));
-    expect![[r#""#]].assert_eq(&editor.until_done(pending).await);
+    expect![[r#"
+        You explain source code to a programmer who is about to change it. Be exact and brief: what it is for, how it does it, what it takes for granted, where it fails. Say only what the code shows. Write Markdown without a heading.File: src/lib.rs
+
+        Other items of the file, without bodies; they stay as they are:
+        ```rust
+        struct Sum(u32);
+        ```
+
+        What is in it, explained one by one:
+        - `one`: It is one.
+        - `two`: It is two.
+        - `three`: It is three.
+
+        From that, explain the impl `impl Sum` as a whole.
+
+        Answer with the explanation alone."#]].assert_eq(&told(&generation));
+    expect![[r#"
+        page:
+        # The impl `impl Sum`
+
+        All three count.
+
+        *(it is too large to be read at once: explained part by part)*
+        end: explained
+    "#]]
+    .assert_eq(&editor.until_done(pending).await);
     editor.close().await;
 }
 
