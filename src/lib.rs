@@ -63,7 +63,7 @@
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
 //! 13. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)
 //! 14. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
-//!     `tests/fallback.rs`.)
+//!     `tests/fallback.rs`, `tests/loopback.rs`, `tests/refactor.rs`.)
 //!
 //! # Why these foundations
 //!
