@@ -1,4 +1,4 @@
-// A terminal's screen as a picture: what `tmux capture-pane -ep` prints, on stdin, becomes an SVG on stdout.
+// A terminal's screen as a picture: what `tmux capture-pane -epN` prints, on stdin, becomes an SVG on stdout.
 //
 //   screen_svg.js COLUMNS
 const COLUMNS = Number(process.argv[2]);
@@ -54,15 +54,17 @@ lines.forEach((line, row) => {
     const [ink, paper] = style.reverse ? [style.paper ?? PAPER, style.ink ?? INK] : [style.ink ?? INK, style.paper];
     const [x, y, width] = [MARGIN + column * CELL, MARGIN + row * LINE, length * CELL];
     if (paper) drawn.push(`<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${LINE}" fill="${paper}"/>`);
-    if (text.trim()) {
-      const face = `${style.bold ? ' font-weight="bold"' : ''}${style.italic ? ' font-style="italic"' : ''}`;
-      drawn.push(`<text x="${x.toFixed(1)}" y="${y + 13}" fill="${ink}"${face} textLength="${width.toFixed(1)}">${escape(text)}</text>`);
+    const face = `${style.bold ? ' font-weight="bold"' : ''}${style.italic ? ' font-style="italic"' : ''}`;
+    // A word each: pictures lose space between words.
+    for (const word of text.matchAll(/\S+/g)) {
+      const [at, wide] = [[...text.slice(0, word.index)].length, [...word[0]].length * CELL];
+      drawn.push(`<text x="${(x + at * CELL).toFixed(1)}" y="${y + 13}" fill="${ink}"${face} textLength="${wide.toFixed(1)}">${escape(word[0])}</text>`);
     }
     column += length;
   }
 });
 const [width, height] = [Math.ceil(COLUMNS * CELL + 2 * MARGIN), lines.length * LINE + 2 * MARGIN];
-console.log(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="monospace" font-size="14" xml:space="preserve">
+console.log(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="monospace" font-size="14">
 <rect width="${width}" height="${height}" rx="6" fill="${PAPER}"/>
 ${drawn.join('\n')}
 </svg>`);
