@@ -23,7 +23,7 @@ use futures::executor::block_on;
 use hearth::{
     context::{
         layout::Order,
-        prompt::{Built, build},
+        prompt::{Built, Plan, build},
         shelf::{Shelf, Workspace},
         window::View,
     },
@@ -120,7 +120,7 @@ fn prompt(
         hold,
     };
     let budget = Budget::new(24_000, Some(16_384), 48, counter.clone());
-    build(&view, Some(&workspace), Mode::Fim(&QWEN), Order::Plain, &budget)
+    build(&view, Some(&workspace), Plan::new(Mode::Fim(&QWEN), Order::Plain), &budget)
 }
 
 fn benches(criterion: &mut Criterion) {

@@ -13,6 +13,7 @@ use std::{
 
 use super::{
     recall::{Piece, Recalled, Subject, recall},
+    trail::Trail,
     window::View,
 };
 use crate::index::Index;
@@ -42,6 +43,8 @@ pub struct Workspace<'a> {
 #[derive(Debug, Default)]
 pub struct Shelf {
     held: Mutex<Option<Held>>,
+    /// Where the user has just been.
+    pub trail: Trail,
 }
 
 #[derive(Debug)]
@@ -108,6 +111,7 @@ impl Workspace<'_> {
             tree: view.tree,
             language: view.language,
             offset: view.cursor(),
+            been: &self.shelf.trail.elsewhere(self.file),
         };
         let fresh = recall(self.index, &subject, room * FRESH / 100, &[], &count);
         let mut kept: Vec<Piece> = {

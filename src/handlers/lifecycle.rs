@@ -15,7 +15,9 @@ use tower_lsp::{
     jsonrpc::Result,
 };
 
-use super::{Hearth, code_action, current_settings::SECTION, hearth::keep, reading, workspace};
+use super::{
+    Hearth, code_action, current_settings::SECTION, hearth::keep, reading, tally, workspace,
+};
 use crate::{
     config::Layer,
     lsp::{
@@ -85,6 +87,9 @@ impl LanguageServer for Hearth {
     }
 
     async fn shutdown(&self) -> Result<()> {
+        if let Some(state) = self.trust.state() {
+            tally::write(&self.session, state.to_owned()).await;
+        }
         Ok(())
     }
 }
