@@ -28,10 +28,11 @@
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
 //! | [`engine`] | tensors: runs a GGUF in this process | everything else |
+//! | [`metrics`] | numbers of what became of suggestions | what a suggestion is |
 //! | [`config`] | settings | everything above |
 //!
 //! Imports run downwards: cli, server → handlers → task → route, check → context → index, model →
-//! egress → session → syntax, engine → config. `lsp` is used by server and handlers alone.
+//! egress → session → syntax, engine → metrics → config. `lsp` is used by server and handlers alone.
 //!
 //! # Invariants
 //!
@@ -80,6 +81,7 @@ pub mod engine;
 pub mod handlers;
 pub mod index;
 pub mod lsp;
+pub mod metrics;
 pub mod model;
 pub mod route;
 pub mod server;

@@ -4,8 +4,8 @@ use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
     lsp::ext::{
-        ACCEPTED, ASKS_INSTRUCTION, DidChangeTrust, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME,
-        Status, StatusParams, StatusState, TEST, TRUST,
+        ACCEPTED, ASKS_INSTRUCTION, CANCEL, DidChangeTrust, DidShow, EXPLAIN, INSTALL, PAUSE,
+        REFACTOR, RESUME, Status, StatusParams, StatusState, TEST, TRUST,
     },
 };
 use serde_json::{Value as Json, json};
@@ -16,7 +16,8 @@ fn every_extension_is_described_with_all_its_fields() {
     let page = include_str!("../docs/protocol.md");
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
     assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
-    for command in [ACCEPTED, PAUSE, RESUME, TRUST] {
+    assert!(page.contains(&format!("## `{}`", DidShow::METHOD.as_str())));
+    for command in [ACCEPTED, CANCEL, PAUSE, RESUME, TRUST] {
         let is_title =
             |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");
@@ -39,6 +40,7 @@ fn every_extension_is_described_with_all_its_fields() {
         prefill_per_second: Some(0),
         decode_per_second: Some(0),
         prompt_limit: Some(0),
+        clouds: vec![String::new()],
     };
     let json = serde_json::to_value(all).expect("plain JSON");
     let fields = json.as_object().expect("an object");

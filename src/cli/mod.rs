@@ -117,9 +117,10 @@ fn state_folder() -> anyhow::Result<PathBuf> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    // One worker reads the editor, the others wait for models; all of them are idle most of the time.
+    // What is waited for costs no thread, and what is computed for long runs aside. A second worker
+    // would be woken with each key, to find nothing to do: a fifth more of a keystroke's way.
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")

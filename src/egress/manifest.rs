@@ -50,6 +50,19 @@ impl Manifest {
         // Parts of one file stand together.
         self.files.chunk_by(|a, b| a.path == b.path).count()
     }
+
+    /// Whether who agreed to this has agreed to `other`: the same place and model, no line beyond
+    /// these, nothing private.
+    pub fn covers(&self, other: &Self) -> bool {
+        let within = |part: &FilePart| {
+            self.files.iter().any(|own| {
+                own.path == part.path && own.first <= part.first && part.last <= own.last
+            })
+        };
+        (&self.destination, &self.model) == (&other.destination, &other.model)
+            && !other.private
+            && other.files.iter().all(within)
+    }
 }
 
 /// How many files a question names.

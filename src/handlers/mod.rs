@@ -23,6 +23,7 @@ mod reading;
 mod refactor;
 mod show;
 mod status;
+pub mod tally;
 pub mod trust;
 mod user;
 pub mod workspace;

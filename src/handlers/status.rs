@@ -77,5 +77,6 @@ fn params(desk: &Desk, health: &Health, last: &Last, settings: &Settings) -> Sta
         prefill_per_second,
         decode_per_second,
         prompt_limit: speed.prompt_tokens(target).filter(|limit| *limit < ceiling),
+        clouds: settings.clouds.resolve().into_iter().flatten().map(|cloud| cloud.name).collect(),
     }
 }

@@ -37,6 +37,11 @@ impl Budget {
         Self { window, output, counter }
     }
 
+    /// Tokens of the whole window, for the prompt and the answer.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
     /// Tokens that still fit.
     pub fn left(&self) -> usize {
         self.window.saturating_sub(self.output + BEGIN)

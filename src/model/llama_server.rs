@@ -102,6 +102,7 @@ impl LlamaServer {
             stream: true,
             cache_prompt: true,
             return_progress: true,
+            n_probs: 1,
             id_slot: job.slot,
             response_fields: LAST,
             json_schema: job.prompt.schema(),
@@ -239,6 +240,9 @@ struct Completion<'a> {
     stream: bool,
     cache_prompt: bool,
     return_progress: bool,
+    /// How likely each token was, before any sampling, beside this many others: none would ask for
+    /// nothing. (After the sampling a greedy choice is always certain.)
+    n_probs: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_slot: Option<usize>,
     response_fields: &'static [&'static str],
@@ -381,6 +385,9 @@ struct Completing {
     /// From servers that do not know `response_fields`.
     #[serde(default)]
     timings: Option<openai::Timings>,
+    /// Of this event's tokens: more than one where half a character was held back.
+    #[serde(default)]
+    completion_probabilities: Vec<openai::Odds>,
     #[serde(default)]
     error: Option<IgnoredAny>,
     /// Of a failure without an `error` round it.
@@ -399,7 +406,7 @@ impl Wire for Completed {
             return Ok(Step::Evaluating(progress.total, progress.cache));
         }
         if !event.stop {
-            return Ok(Step::Text(event.content));
+            return Ok(openai::likely(event.content, &event.completion_probabilities));
         }
         let stop = match event.stop_type.as_deref() {
             Some("eos" | "word") => Stop::Complete,

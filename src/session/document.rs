@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tree_sitter::{InputEdit, Tree};
 
 use super::{ByteEdit, Encoding, Follower, HoldCell, Owner, Point, Snapshot, position};
-use crate::syntax::Language;
+use crate::{metrics::Tally, syntax::Language};
 
 /// Documents above this are not parsed, in bytes. Sources that people write stay far below; what is
 /// above is generated or data, where a first parse takes seconds and says little.
@@ -106,6 +106,17 @@ impl Document {
             closed: AtomicBool::new(false),
             follower: Mutex::new(follower),
         }
+    }
+
+    /// Counts what becomes of suggestions in `tally`.
+    pub(super) fn counting(mut self, tally: &Arc<Tally>) -> Self {
+        self.owner = Arc::new(Owner::counting(Arc::clone(tally)));
+        self
+    }
+
+    /// Who owns its generation.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     pub fn uri(&self) -> &str {

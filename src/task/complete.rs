@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Desk,
     candidates::candidates,
+    gate::unsure,
     generation::{Generation, extent, unasked},
     prefill::prepare,
     quiet::{Quiet, quiet},
@@ -148,12 +149,15 @@ impl Request {
             let place = self.place(extent);
             let outcome = {
                 let judge = |produced: &str, end: Option<&End>| judge(extent, produced, end);
-                let mut outcome = std::pin::pin!(ticket.outcome(judge));
+                let gate = |likelihood| unsure(likelihood, self.show_above());
+                let mut outcome = std::pin::pin!(ticket.outcome(judge, gate));
                 tokio::select! {
                     outcome = &mut outcome => outcome,
                     // While the model is thinking.
                     () = tokio::time::sleep(UNTIL_ASKED) => {
-                        surroundings.get_or_insert_with(|| Surroundings::of(&place));
+                        if surroundings.is_none() {
+                            surroundings = self.surroundings(extent).await;
+                        }
                         outcome.await
                     }
                 }
@@ -171,7 +175,7 @@ impl Request {
                         Ok(first) if self.audience == Audience::Invoked => {
                             self.instead(ticket, Some(first), String::new()).await
                         }
-                        Ok(text) => Answer::Suggestions(vec![text]),
+                        Ok(text) => self.offer(ticket, vec![text]),
                         Err(unfit) => self.instead(ticket, None, unfit.to_string()).await,
                     };
                 }
@@ -225,7 +229,22 @@ impl Request {
         } else {
             first.into_iter().collect()
         };
-        if all.is_empty() { Answer::Nothing(reason) } else { Answer::Suggestions(all) }
+        if all.is_empty() { Answer::Nothing(reason) } else { self.offer(ticket, all) }
+    }
+
+    /// Hands suggestions over, and counts that for an editor.
+    fn offer(&self, ticket: &Ticket, all: Vec<String>) -> Answer {
+        if let Some(first) = all.first().filter(|_| self.audience != Audience::Command) {
+            ticket.offers(first);
+        }
+        Answer::Suggestions(all)
+    }
+
+    /// What a model has to find likelier than this to be shown unasked. The one in this process has
+    /// a measure of its own, for the whole of what it says.
+    fn show_above(&self) -> f32 {
+        let own = serving(&self.desk).is_ok_and(|serving| serving.model.card.is_some());
+        if own || !self.audience.is_unasked() { 0.0 } else { self.settings.show_above.get() }
     }
 
     pub(super) fn generation(&self, serving: Serving, temperature: f32) -> Generation {
@@ -242,21 +261,35 @@ impl Request {
         }
     }
 
-    fn extent(&self) -> Extent {
+    pub(super) fn extent(&self) -> Extent {
         match serving(&self.desk) {
             Ok(serving) => extent(&serving, &self.snapshot.text, self.offset),
             Err(_) => Extent::at(&self.snapshot.text, self.offset),
         }
     }
 
+    /// What a suggestion has to fit, looked at aside: the item around the cursor is parsed for it, and
+    /// the editor's messages are read on this thread. `None` after a panic, which is in the log.
+    async fn surroundings(&self, extent: Extent) -> Option<Surroundings> {
+        let (snapshot, offset) = (self.snapshot.clone(), self.offset);
+        let looking = tokio::task::spawn_blocking(move || {
+            Surroundings::of(&place(&snapshot, offset, extent))
+        });
+        looking.await.ok()
+    }
+
     pub(super) fn place(&self, extent: Extent) -> Place<'_> {
-        Place {
-            text: &self.snapshot.text,
-            tree: self.snapshot.tree.as_ref(),
-            language: self.snapshot.language,
-            offset: self.offset,
-            extent,
-        }
+        place(&self.snapshot, self.offset, extent)
+    }
+}
+
+fn place(snapshot: &Snapshot, offset: usize, extent: Extent) -> Place<'_> {
+    Place {
+        text: &snapshot.text,
+        tree: snapshot.tree.as_ref(),
+        language: snapshot.language,
+        offset,
+        extent,
     }
 }
 
@@ -266,10 +299,11 @@ pub(super) fn judge(extent: Extent, produced: &str, end: Option<&End>) -> Option
     judge.push(produced).or_else(|| end.map(|end| judge.finish(*end == End::Complete)))
 }
 
+/// Who completes, if it is there or can be loaded.
 pub(super) fn serving(desk: &Desk) -> Result<Serving, String> {
     let health = desk.router().health();
-    match (&health.choice, health.state) {
-        (Some(serving), State::Warm | State::Cold) => Ok(serving.clone()),
-        _ => Err(health.message.clone()),
+    match health.state {
+        State::Warm | State::Cold => desk.router().completes(),
+        State::Loading | State::Down => Err(health.message.clone()),
     }
 }

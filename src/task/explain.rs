@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use super::{
-    chat::{self, Unasked},
-    ground::{Ground, Progress, Stage},
-    question::{Asked, Question, about},
+    chat::Talk,
+    ground::{Ground, Progress},
+    question::{self, Question, about},
     refactor::imports,
     source::Source,
 };
 use crate::{
     model::Stop,
-    route::{GaveUp, Retries, Role, retry},
+    route::{Attempt, Output, Retries, Work},
     session::Snapshot,
 };
 
@@ -29,7 +29,6 @@ pub async fn explain(
     selection: Range<usize>,
     progress: Progress<'_>,
 ) -> Result<String, String> {
-    let serving = chat::serving(&ground.desk, Role::Default).await.map_err(|it| it.to_string())?;
     let source = Source::of(snapshot).ok_or("there is no grammar for this language")?;
     let target = source.target(selection).ok_or("there is no item here; select inside of one")?;
     let language = source.language.id;
@@ -37,7 +36,12 @@ pub async fn explain(
     let title = format!("the {} `{}`", target.noun(), target.name);
     let holder = target.holder.as_ref();
     let place = holder.map_or(String::new(), |it| format!(", which stands in `{}`", it.head));
+    let (path, lines) = question::place(snapshot);
     let question = Question {
+        work: Work::Draft,
+        form: Output::Text,
+        path,
+        lines,
         system: SYSTEM,
         about: about(&snapshot.relative_path, language, &imports),
         language,
@@ -50,12 +54,9 @@ pub async fn explain(
         closing: "Answer with the explanation alone.".to_owned(),
         output: OUTPUT,
     };
-    let by = Asked { desk: &ground.desk, settings: &ground.settings, serving: &serving };
-    let heard = |text: &str| progress(Stage::Writing(text.lines().count()));
-    progress(Stage::Asking);
-    let ask = async |attempt| question.ask(by, &attempt, &heard).await;
-    let said = retry(Retries { max: 0, ..Retries::default() }, ask, async |said| Ok(said)).await;
-    let said = said.map_err(|gave_up: GaveUp<Unasked>| gave_up.to_string())?;
+    let talk = Talk::open(ground, progress, question).await.map_err(|why| why.to_string())?;
+    let said =
+        talk.ask(&Attempt::first(Retries::default())).await.map_err(|why| why.to_string())?;
     let cut = if said.stop == Stop::Limit { "\n\n*(cut at its longest)*" } else { "" };
     Ok(format!("# {}\n\n{}{cut}\n", capitalized(&title), said.text.trim()))
 }

@@ -16,6 +16,7 @@ use super::{
     Desk, Report,
     complete::{Audience, judge},
     queue::{Rank, Turn},
+    send::{Sending, Unsent},
     speed::Run,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
         shelf::Workspace,
         window::View,
     },
-    model::{self, Budget, Event, Events, Job, ModelError, Prompt, Stop, Usage, fim::Mode},
+    model::{self, Budget, Event, Events, ModelError, Prompt, Stop, Usage, fim::Mode},
     route::Serving,
     session::{
         Snapshot,
@@ -150,62 +151,54 @@ impl Generation {
 
     /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
     pub(super) async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
-        let mut context = self.serving.context(self.ceiling());
-        loop {
-            let prompt = Arc::new(self.prompt(context).await?);
-            match self.send(Arc::clone(&prompt)).await {
-                Ok(events) => return Ok((prompt, self.plan().mode, events)),
-                Err(ModelError::TooLong { context: Some(real), .. })
-                    if context.is_none_or(|context| real < context) =>
-                {
-                    context = Some(real);
-                }
-                Err(error) => return Err(Refusal::Model(error)),
-            }
+        let plan = self.plan();
+        let stops = self.stops(plan.mode);
+        let build = |budget: Budget| async move {
+            let room = budget.window();
+            let built = self.build(plan, budget).await;
+            built.map(|built| built.prompt).ok_or(room)
+        };
+        let sent = self.sending(&stops).send(build).await;
+        let outage = matches!(&sent, Err(Unsent::Model(error)) if error.is_outage());
+        self.desk.router().did(&self.serving, outage);
+        match sent {
+            Ok((prompt, events)) => Ok((prompt, plan.mode, events)),
+            Err(Unsent::Unbuilt(room)) => Err(Refusal::NoRoom(room)),
+            Err(Unsent::Model(error)) => Err(Refusal::Model(error)),
         }
     }
 
     /// The part of the prompt that the next key leaves as it is.
     pub(super) async fn stable(&self) -> Option<Prompt> {
-        let prompt = self.prompt(self.serving.context(self.ceiling())).await.ok()?;
-        self.plan().stable(&prompt)
+        let sending = self.sending(&[]);
+        let budget = sending.budget(self.serving.context(sending.ceiling));
+        let built = self.build(self.plan(), budget).await?;
+        self.plan().stable(&built.prompt)
     }
 
-    /// Sends a prompt.
-    pub(super) async fn send(&self, prompt: Arc<Prompt>) -> Result<Events, ModelError> {
-        self.desk.sent(&self.serving, &prompt);
-        let job = Job {
-            model: self.serving.model.name.clone(),
-            prompt,
+    /// Has a prompt evaluated.
+    pub(super) async fn evaluate(&self, prompt: Prompt) -> Result<Events, ModelError> {
+        self.sending(&[]).once(Arc::new(prompt)).await
+    }
+
+    fn sending<'a>(&'a self, stop: &'a [String]) -> Sending<'a> {
+        let speed = self.desk.speed(&self.serving);
+        let target = Duration::from_millis(self.settings.ttft_target_ms.get());
+        let ceiling = self.settings.max_local_context_tokens.size();
+        Sending {
+            desk: &self.desk,
+            settings: &self.settings,
+            serving: &self.serving,
+            // Of the user's settings and of the speed of this machine.
+            ceiling: speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling)),
+            output: speed.output_tokens(output(self.extent)),
             temperature: self.temperature,
-            stop: self.stops(self.plan().mode),
-            num_ctx: self.serving.num_ctx(self.settings.max_local_context_tokens.size()),
-            keep_alive: self.settings.keep_alive.as_str().to_owned(),
-            slot: None,
-        };
-        self.serving.provider.generate(job).await
-    }
-
-    /// Builds the prompt for a server with this context, in tokens.
-    async fn prompt(&self, context: Option<usize>) -> Result<Prompt, Refusal> {
-        let ceiling = self.ceiling();
-        let output = self.desk.speed(&self.serving).output_tokens(output(self.extent));
-        let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
-        let room = context.map_or(ceiling, |context| context.min(ceiling));
-        let built = self.build(self.plan(), budget).await;
-        Ok(built.ok_or(Refusal::NoRoom(room))?.prompt)
+            stop,
+        }
     }
 
     fn plan(&self) -> Plan {
         Plan::of(&self.serving.model, self.settings.begun_middle)
-    }
-
-    /// Tokens that a prompt may have for the user's settings and for the speed of this machine.
-    fn ceiling(&self) -> usize {
-        let ceiling = self.settings.max_local_context_tokens.size();
-        let target = Duration::from_millis(self.settings.ttft_target_ms.get());
-        let most = self.desk.speed(&self.serving).prompt_tokens(target);
-        most.map_or(ceiling, |most| most.min(ceiling))
     }
 
     /// Builds the prompt aside: files may have to be read.
@@ -259,13 +252,15 @@ impl Generation {
         let mut manner = Manner::at(&self.snapshot.text, self.offset);
         let mut said = Said { first_text: None, blank: true, cost: None, ended: false };
         let mut wanted = String::new();
+        let mut odds = None;
         loop {
             match events.next().await.transpose()? {
+                Some(Event::Odds(logprob)) => *odds.get_or_insert_default() += logprob,
                 Some(Event::Text(text)) => {
                     said.first_text.get_or_insert_with(|| began.elapsed());
                     let text = manner.of_the_file(&text);
                     said.blank &= text.trim().is_empty();
-                    if sink.push(&text).is_break() {
+                    if sink.push(&text, odds.take()).is_break() {
                         return Ok(said);
                     }
                     if !self.audience.is_unasked() {

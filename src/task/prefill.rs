@@ -61,7 +61,7 @@ async fn prefill(request: Request) {
     let turn = desk.queue(&serving).enter(Rank::Prefill, serving.slots.unwrap_or(1)).await;
     let evaluating = async {
         // Whatever goes wrong, the next request will say.
-        if let Ok(mut events) = generation.send(Arc::new(stable)).await {
+        if let Ok(mut events) = generation.evaluate(stable).await {
             while events.next().await.is_some_and(|event| event.is_ok()) {}
         }
     };

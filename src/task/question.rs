@@ -3,19 +3,25 @@
 //! What changes least stands first, so that a second try finds most of it evaluated. What is asked
 //! about is never cut; of what is there for orientation, whole pieces go when room is short.
 
-use super::{
-    Desk,
-    chat::{self, Said, Unasked},
-};
+use std::{path::Path, sync::Arc};
+
 use crate::{
-    config::Settings,
-    model::{Budget, Prompt, Segment, budget::Overflow},
-    route::{Attempt, Mistake, Serving, Setback},
+    egress::{Content, Destination, Origin, Parcel, Piece, Role, Turn},
+    model::{Budget, Prompt, Segment, TokenCounter, budget::Overflow},
+    route::{Mistake, Output, Witness, Work},
+    session::Snapshot,
 };
 
 /// What a prompt is made of.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
+    /// What kind of work it is, and in which form the answer has to come.
+    pub(super) work: Work,
+    pub(super) form: Output,
+    /// The file that all of it is about; `None` where the text is in none.
+    pub(super) path: Option<Arc<Path>>,
+    /// The file's lines.
+    pub(super) lines: usize,
     pub(super) system: &'static str,
     /// The file and what it imports.
     pub(super) about: String,
@@ -32,35 +38,70 @@ pub(super) struct Question {
     pub(super) output: usize,
 }
 
-/// What the question is asked with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) desk: &'a Desk,
-    pub(super) settings: &'a Settings,
-    pub(super) serving: &'a Serving,
-}
-
 impl Question {
-    /// Asks, with what the last answer got wrong. `heard` is shown all that was said so far.
-    pub(super) async fn ask(
+    /// Tokens of what has to be shown, and of the answer: an estimate, before it is known who counts.
+    pub(super) fn tokens(&self) -> usize {
+        let counter = TokenCounter::default();
+        let shown = self.texts(0).iter().map(|text| counter.count(text)).sum::<usize>();
+        counter.count(self.system) + shown + self.output
+    }
+
+    /// The prompt for a model that is near, with what the last answer got wrong.
+    pub(super) fn prompt(
         &self,
-        by: Asked<'_>,
-        attempt: &Attempt,
-        heard: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<Said, Setback<Unasked>> {
-        let build = |budget: Budget| {
-            let mistake = attempt.mistake.as_ref();
-            let sealed = self.seal(&budget, mistake);
-            match (sealed, mistake) {
-                // A wrong answer that leaves no room for another is not repeated to the model.
-                (Err(_), Some(Mistake { why, .. })) => {
-                    let short = Mistake { answer: String::new(), why: why.clone() };
-                    self.seal(&budget, Some(&short))
-                }
-                (sealed, _) => sealed,
+        budget: &Budget,
+        mistake: Option<&Mistake>,
+    ) -> Result<Prompt, Overflow> {
+        let sealed = self.seal(budget, mistake);
+        match (sealed, mistake) {
+            // A wrong answer that leaves no room for another is not repeated to the model.
+            (Err(_), Some(mistake)) => {
+                let short = Mistake { answer: String::new(), ..mistake.clone() };
+                self.seal(budget, Some(&short))
             }
-        };
-        chat::ask(by, attempt.temperature, self.output, build, heard).await
+            (sealed, _) => sealed,
+        }
+    }
+
+    /// The same for a cloud, as pieces that know where they come from. `None` for text of no file.
+    pub(super) fn parcel(
+        &self,
+        destination: Destination,
+        mistake: Option<&Mistake>,
+    ) -> Option<Parcel> {
+        let path = self.path.as_deref()?;
+        let file = Origin::new(path, 0..self.lines);
+        let of_file = |text: String| Piece::derived(vec![file.clone()], text).map(Content::Piece);
+        let mut texts = self.texts(self.others.len());
+        texts.push(self.closed());
+        let asked = Turn { role: Role::User, contents: vec![of_file(texts.concat())?] };
+        let mut turns = vec![asked];
+        if let Some(Mistake { answer, why, witness }) = mistake {
+            if !answer.trim().is_empty() {
+                let said = vec![Content::Said(answer.clone())];
+                turns.push(Turn { role: Role::Assistant, contents: said });
+            }
+            let mut contents = vec![Content::Framing("That was wrong.\n")];
+            match witness {
+                Witness::Hearth => contents.extend(of_file(format!("{why}\n"))),
+                Witness::Compiler => contents.extend(reported(why, path, &file).map(Content::Piece)),
+                // Nobody knows where what a program prints comes from.
+                Witness::Program => contents.push(Content::Framing(
+                    "The tests that were run failed. What they printed stays on the user's machine.\n",
+                )),
+            }
+            contents.push(Content::Framing("Answer again, with this put right.\n"));
+            turns.push(Turn { role: Role::User, contents });
+        }
+        Some(Parcel {
+            destination,
+            system: self.system,
+            turns,
+            tools: Vec::new(),
+            answer_schema: None,
+            max_output_tokens: self.output,
+            private: false,
+        })
     }
 
     /// Builds the prompt, with as many skeletons as there is room for. An error when not even the
@@ -77,7 +118,23 @@ impl Question {
     }
 
     fn segments(&self, shown: usize, mistake: Option<&Mistake>) -> Vec<Segment> {
-        let Self { about, language, others, subject, instruction, closing, .. } = self;
+        let mut texts = self.texts(shown);
+        if let Some(Mistake { answer, why, .. }) = mistake {
+            let answered = match answer.trim() {
+                "" => "\nYou have answered before.".to_owned(),
+                answer => format!("\nYou answered before:\n\n{answer}\n"),
+            };
+            texts.push(format!(
+                "{answered}\nThat was wrong:\n{why}\n\nAnswer again, with this put right.\n"
+            ));
+        }
+        texts.push(self.closed());
+        texts.into_iter().map(Segment::text).collect()
+    }
+
+    /// All but the closing words, with so many skeletons of other items.
+    fn texts(&self, shown: usize) -> Vec<String> {
+        let Self { about, language, others, subject, instruction, .. } = self;
         let mut texts = vec![about.clone()];
         if shown > 0 {
             let skeletons = others.iter().take(shown).map(String::as_str).collect::<String>();
@@ -87,18 +144,50 @@ impl Question {
             ));
         }
         texts.extend([subject.clone(), format!("\n{instruction}\n")]);
-        if let Some(Mistake { answer, why }) = mistake {
-            let answered = match answer.trim() {
-                "" => "\nYou have answered before.".to_owned(),
-                answer => format!("\nYou answered before:\n\n{answer}\n"),
-            };
-            texts.push(format!(
-                "{answered}\nThat was wrong:\n{why}\n\nAnswer again, with this put right.\n"
-            ));
-        }
-        texts.push(format!("\n{closing}"));
-        texts.into_iter().map(Segment::text).collect()
+        texts
     }
+
+    fn closed(&self) -> String {
+        format!("\n{}", self.closing)
+    }
+}
+
+/// The paragraphs of a compiler's report on the file at `path`, each with the places that it quotes. One
+/// that names no place may be what a build script printed, and is left out.
+fn reported<'a>(
+    report: &'a str,
+    path: &'a Path,
+    file: &'a Origin,
+) -> impl Iterator<Item = Piece> + 'a {
+    // A compiler says places as they are from the folder of the package or of the workspace around it,
+    // which is somewhere above the file: whatever lies there under that name is taken for meant.
+    let meant = move |named: &str, line: usize| -> Vec<Origin> {
+        let lines = line.saturating_sub(1)..line;
+        let above = path.ancestors().skip(1).map(|folder| folder.join(named));
+        above.filter(|path| path.is_file()).map(|path| Origin::new(path, lines.clone())).collect()
+    };
+    report.split("\n\n").filter_map(move |paragraph| {
+        let mut origins = vec![file.clone()];
+        for line in paragraph.lines().map(str::trim_start) {
+            let Some(place) = line.strip_prefix("--> ").or(line.strip_prefix("::: ")) else {
+                continue;
+            };
+            let mut parts = place.rsplitn(3, ':').skip(1);
+            let (line, named) = (parts.next()?.parse().ok()?, parts.next()?);
+            let found = meant(named, line);
+            if found.is_empty() {
+                return None;
+            }
+            origins.extend(found);
+        }
+        let text = format!("{paragraph}\n");
+        (origins.len() > 1).then(|| Piece::derived(origins, text)).flatten()
+    })
+}
+
+/// The file that a snapshot is of, and its lines.
+pub(super) fn place(snapshot: &Snapshot) -> (Option<Arc<Path>>, usize) {
+    (snapshot.path.clone(), snapshot.text.len_lines())
 }
 
 /// The path of a file and what the module imports, as every question begins.

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use ropey::Rope;
 
+use super::odds::Odds;
+
 /// Results that are kept of one document.
 const ROOM: usize = 24;
 
@@ -13,6 +15,9 @@ const BEFORE: usize = 9_000;
 
 /// And how much of the text behind it.
 const AFTER: usize = 750;
+
+/// What differs mostly does so within this many bytes in front of the cursor.
+const CLOSE: usize = 60;
 
 /// A result, and the text it was generated for.
 #[derive(Debug, Clone)]
@@ -24,8 +29,11 @@ pub(super) struct Shelved {
     /// What else the model saw: results drawn from other definitions are different results.
     pub(super) context: u64,
     pub(super) produced: String,
+    pub(super) odds: Odds,
     /// How much of it was shown.
     pub(super) shown: usize,
+    /// And counted.
+    pub(super) counted: usize,
 }
 
 /// The last results of one document, the newest first.
@@ -69,16 +77,26 @@ impl Shelf {
 
 /// Whether the text around `result`'s place was what it is now in front of `start` and behind `end`.
 fn same(result: &Shelved, text: &Rope, start: usize, end: usize) -> bool {
-    let before = |text: &Rope, at: usize| {
-        let from = text.char_to_byte(text.byte_to_char(at.saturating_sub(BEFORE)));
-        text.byte_slice(from..at).to_string()
+    let origin = result.origin;
+    same_before(&result.text, origin, text, start, CLOSE)
+        && same_after(&result.text, origin, text, end, AFTER)
+        && same_before(&result.text, origin, text, start, BEFORE)
+}
+
+/// Whether up to `most` bytes in front of `a_end` and `b_end` are the same. Compared in place: a key
+/// looks at every result.
+fn same_before(a: &Rope, a_end: usize, b: &Rope, b_end: usize, most: usize) -> bool {
+    let from =
+        |text: &Rope, end: usize| text.char_to_byte(text.byte_to_char(end.saturating_sub(most)));
+    a.byte_slice(from(a, a_end)..a_end) == b.byte_slice(from(b, b_end)..b_end)
+}
+
+/// The same behind `a_start` and `b_start`.
+fn same_after(a: &Rope, a_start: usize, b: &Rope, b_start: usize, most: usize) -> bool {
+    let to = |text: &Rope, start: usize| {
+        text.char_to_byte(text.byte_to_char((start + most).min(text.len_bytes())))
     };
-    let after = |text: &Rope, at: usize| {
-        let to = text.char_to_byte(text.byte_to_char((at + AFTER).min(text.len_bytes())));
-        text.byte_slice(at..to).to_string()
-    };
-    after(&result.text, result.origin) == after(text, end)
-        && before(&result.text, result.origin) == before(text, start)
+    a.byte_slice(a_start..to(a, a_start)) == b.byte_slice(b_start..to(b, b_start))
 }
 
 #[cfg(test)]
@@ -94,7 +112,9 @@ mod tests {
         };
         let mut shelf = Shelf::default();
         let (text, origin) = split(then);
-        shelf.put(Shelved { text, origin, context: 7, produced: "foo(1);".to_owned(), shown: 7 });
+        let produced = "foo(1);".to_owned();
+        let odds = Odds::default();
+        shelf.put(Shelved { text, origin, context: 7, produced, odds, shown: 7, counted: 7 });
         let (text, offset) = split(now);
         assert_eq!(shelf.find(&text, offset, 7).map(|(_, typed)| typed), typed, "{now}");
         assert!(shelf.find(&text, offset, 8).is_none(), "of another context");
