@@ -5,7 +5,7 @@
 //! of its file and written again, key by key, with the line breaks and the indentation that an editor
 //! adds. The next one stands in another file. Every key asks, and suggestions are never used again, so
 //! that every key sends a request. The prompts are those of [`hearth::task::complete`], all of it: the
-//! index of the four packages, the shelf, the window, the layout.
+//! index of the packages, the shelf, the window, the layout.
 //!
 //! `tests/real/run --model models/hearth.gguf -- cargo bench --bench cache`
 //!
@@ -35,13 +35,13 @@ use serde_json::Value as Json;
 use tokio::sync::watch;
 use tree_sitter::Node;
 
-const PACKAGES: [&str; 4] = ["h2", "ropey", "toml_edit", "tracing-subscriber"];
+const PACKAGES: [&str; 3] = ["h2", "ropey", "tracing-subscriber"];
 
 /// Bodies that are typed in each package.
-const BODIES: usize = 3;
+const BODIES: usize = 2;
 
 /// Lines of a body.
-const LINES: std::ops::RangeInclusive<usize> = 8..=14;
+const LINES: std::ops::RangeInclusive<usize> = 7..=9;
 
 /// A body to be typed: where, and what.
 struct Body {
@@ -78,8 +78,9 @@ async fn main() {
         let requests = replay(&endpoint, &roots, &bodies, begun).await;
         let order = if begun { "begun middle" } else { "plain order" };
         print(&mut page, order, &requests, each);
+        std::io::stdout().write_all(page.as_bytes()).expect("stdout");
+        page.clear();
     }
-    std::io::stdout().write_all(page.as_bytes()).expect("stdout");
 }
 
 /// Folders by name.

@@ -73,17 +73,23 @@ fn workspace() -> (Vec<PathBuf>, Vec<PathBuf>) {
         if lines >= LINES {
             break;
         }
+        let (mut here, mut found) = (0, Vec::new());
         for entry in ignore::WalkBuilder::new(&folder).build().filter_map(Result::ok) {
             let path = entry.into_path();
             if path.extension().is_some_and(|extension| extension == "rs")
                 && let Ok(text) = fs::read_to_string(&path)
                 && text.len() < 1 << 20
             {
-                lines += text.lines().count();
-                files.push(path);
+                here += text.lines().count();
+                found.push(path);
             }
         }
-        roots.push(folder);
+        // None is so large that the workspace is mostly that.
+        if here <= LINES / 10 {
+            lines += here;
+            files.append(&mut found);
+            roots.push(folder);
+        }
     }
     (roots, files)
 }
