@@ -4,8 +4,8 @@ use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
     lsp::ext::{
-        ACCEPTED, ASKS_INSTRUCTION, DidChangeTrust, DidShow, EXPLAIN, INSTALL, PAUSE, REFACTOR,
-        RESUME, Status, StatusParams, StatusState, TEST, TRUST,
+        ACCEPTED, ASKS_INSTRUCTION, CANCEL, DidChangeTrust, DidShow, EXPLAIN, INSTALL, PAUSE,
+        REFACTOR, RESUME, Status, StatusParams, StatusState, TEST, TRUST,
     },
 };
 use serde_json::{Value as Json, json};
@@ -17,7 +17,7 @@ fn every_extension_is_described_with_all_its_fields() {
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
     assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
     assert!(page.contains(&format!("## `{}`", DidShow::METHOD.as_str())));
-    for command in [ACCEPTED, PAUSE, RESUME, TRUST] {
+    for command in [ACCEPTED, CANCEL, PAUSE, RESUME, TRUST] {
         let is_title =
             |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");
@@ -35,9 +35,12 @@ fn every_extension_is_described_with_all_its_fields() {
         mode: Some(String::new()),
         message: String::new(),
         last_no_suggestion: Some(String::new()),
+        prompt_tokens: Some(0),
+        cached_tokens: Some(0),
         prefill_per_second: Some(0),
         decode_per_second: Some(0),
         prompt_limit: Some(0),
+        clouds: vec![String::new()],
     };
     let json = serde_json::to_value(all).expect("plain JSON");
     let fields = json.as_object().expect("an object");

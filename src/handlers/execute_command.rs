@@ -14,7 +14,9 @@ use tower_lsp::{
 use super::{Hearth, Reply, refactor, trust};
 use crate::{
     config::Layer,
-    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, PAUSE, PlaceArguments, REFACTOR, RESUME, TEST, TRUST},
+    lsp::ext::{
+        ACCEPTED, CANCEL, EXPLAIN, INSTALL, PAUSE, PlaceArguments, REFACTOR, RESUME, TEST, TRUST,
+    },
     route::Role,
 };
 
@@ -36,6 +38,10 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
             let message =
                 why.unwrap_or_else(|| "a model that follows instructions is there".to_owned());
             hearth.screen.say(MessageType::Info, message);
+            return future::ready(Ok(None)).boxed();
+        }
+        CANCEL => {
+            hearth.running.cancel_all();
             return future::ready(Ok(None)).boxed();
         }
         PAUSE => {

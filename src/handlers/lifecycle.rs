@@ -22,7 +22,7 @@ use crate::{
     config::Layer,
     lsp::{
         ClientCaps, convert,
-        ext::{ACCEPTED, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, TEST, TRUST},
+        ext::{ACCEPTED, CANCEL, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, TEST, TRUST},
     },
     session::task::OwnedTask,
 };
@@ -131,7 +131,7 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
         })),
         code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ACCEPTED, PAUSE, RESUME, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL]
+            commands: [ACCEPTED, PAUSE, RESUME, CANCEL, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL]
                 .map(str::to_owned)
                 .to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },

@@ -189,7 +189,7 @@ impl<'a> Talk<'a> {
                     said.text.push_str(&text);
                     self.heard(&said.text);
                 }
-                Event::Odds(_) => {}
+                Event::Evaluating { .. } | Event::Odds(_) => {}
                 Event::Done(usage) => {
                     said.stop = usage.stop;
                     if let Some(reported) = usage.prompt_tokens {

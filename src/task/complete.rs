@@ -12,6 +12,7 @@ use super::{
     candidates::candidates,
     gate::unsure,
     generation::{Generation, extent, unasked},
+    prefill::prepare,
     quiet::{Quiet, quiet},
 };
 use crate::{
@@ -70,6 +71,8 @@ pub enum Answer {
 /// Takes a ticket for what follows at byte `offset` of `snapshot`. Costs microseconds: for the read
 /// loop, in the order in which requests come.
 pub fn ask(desk: &Desk, snapshot: &Snapshot, offset: usize) -> Ticket {
+    desk.is_busy();
+    desk.visit(snapshot, offset);
     snapshot.owner.ask(&snapshot.text, offset, desk.serving_id())
 }
 
@@ -99,6 +102,9 @@ pub async fn complete(
         Answer::Suggestions(_) => request.desk.note(None),
         Answer::Nothing(reason) => request.desk.note(Some(reason.clone())),
         Answer::Overtaken | Answer::Late => {}
+    }
+    if audience.is_unasked() && answer != Answer::Overtaken {
+        prepare(request);
     }
     answer
 }
