@@ -22,7 +22,7 @@ use super::{
 use crate::{
     egress::Refusal,
     model::{
-        self, Event, ModelError, Stop, Tier,
+        self, Budget, Event, ModelError, Prompt, Stop, Tier,
         budget::Overflow,
         cloud::{CloudError, Ending},
     },
@@ -164,45 +164,17 @@ impl<'a> Talk<'a> {
         attempt: &Attempt,
     ) -> Result<Said, Setback<Unasked>> {
         let Ground { desk, settings, .. } = self.ground;
-        let output = self.question.output;
         let sending = Sending {
             desk,
             settings,
             serving,
             ceiling: settings.max_local_context_tokens.size(),
-            output,
+            output: self.question.output,
             temperature: attempt.temperature,
             stop: &[],
         };
-        let _turn = desk.queue(serving).enter(Rank::Work, serving.slots.unwrap_or(1)).await;
-        let build = |budget| ready(self.question.prompt(&budget, attempt.mistake.as_ref()));
-        let (prompt, mut events) = sending.send(build).await.map_err(|unsent| match unsent {
-            Unsent::Unbuilt(Overflow { tokens, left }) => {
-                Setback::Final(Unasked::NoRoom { needed: tokens + output, room: left + output })
-            }
-            Unsent::Model(error) => setback(error),
-        })?;
-        let mut said = Said { text: String::new(), stop: Stop::Unsaid };
-        while let Some(event) = events.next().await {
-            match event.map_err(setback)? {
-                Event::Text(text) => {
-                    said.text.push_str(&text);
-                    self.heard(&said.text);
-                }
-                Event::Evaluating { .. } | Event::Odds(_) => {}
-                Event::Done(usage) => {
-                    said.stop = usage.stop;
-                    if let Some(reported) = usage.prompt_tokens {
-                        desk.counter(serving).calibrate(&prompt, reported);
-                    }
-                    let context = serving.context(sending.ceiling);
-                    if let Some(cut) = model::budget::truncated(&prompt, &usage, context) {
-                        desk.warn_once(serving, &cut);
-                    }
-                }
-            }
-        }
-        Ok(said)
+        let build = |budget| self.question.prompt(&budget, attempt.mistake.as_ref());
+        answer(&sending, build, &|text| self.heard(text)).await
     }
 
     /// Asks a cloud, past the border.
@@ -232,8 +204,47 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// Waits for a turn at a model of this machine or of the private network, and asks it. `heard` is shown
+/// all that was said so far. Dropping the future closes the connection, which stops the model.
+pub(super) async fn answer(
+    sending: &Sending<'_>,
+    build: impl Fn(Budget) -> Result<Prompt, Overflow>,
+    heard: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Said, Setback<Unasked>> {
+    let Sending { desk, serving, output, .. } = *sending;
+    let _turn = desk.queue(serving).enter(Rank::Work, serving.slots.unwrap_or(1)).await;
+    let build = |budget| ready(build(budget));
+    let (prompt, mut events) = sending.send(build).await.map_err(|unsent| match unsent {
+        Unsent::Unbuilt(Overflow { tokens, left }) => {
+            Setback::Final(Unasked::NoRoom { needed: tokens + output, room: left + output })
+        }
+        Unsent::Model(error) => setback(error),
+    })?;
+    let mut said = Said { text: String::new(), stop: Stop::Unsaid };
+    while let Some(event) = events.next().await {
+        match event.map_err(setback)? {
+            Event::Text(text) => {
+                said.text.push_str(&text);
+                heard(&said.text);
+            }
+            Event::Evaluating { .. } | Event::Odds(_) => {}
+            Event::Done(usage) => {
+                said.stop = usage.stop;
+                if let Some(reported) = usage.prompt_tokens {
+                    desk.counter(serving).calibrate(&prompt, reported);
+                }
+                let context = serving.context(sending.ceiling);
+                if let Some(cut) = model::budget::truncated(&prompt, &usage, context) {
+                    desk.warn_once(serving, &cut);
+                }
+            }
+        }
+    }
+    Ok(said)
+}
+
 /// Waits for the first look around to end.
-async fn looked(desk: &Desk) {
+pub(super) async fn looked(desk: &Desk) {
     let mut watched = desk.router().watch();
     let looked = watched.wait_for(|health| health.state != State::Cold || !health.seen.is_empty());
     // An error says that nobody looks any more: the process is about to end.
