@@ -44,7 +44,7 @@ pub fn code_action(hearth: &Hearth, params: CodeActionParams) -> Reply<Vec<CodeA
         now.serving(Role::HighPrecision).err().map(str::to_owned)
     });
     let (range, context) = (params.range, params.context);
-    let listing = OwnedTask::spawn(async move {
+    let listing = OwnedTask::aside(async move {
         let Some(snapshot) = snapshot else { return Vec::new() };
         let selection = convert::to_offset(&snapshot.text, range.start, client.encoding)
             ..convert::to_offset(&snapshot.text, range.end, client.encoding);

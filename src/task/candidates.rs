@@ -24,7 +24,7 @@ const MOST: usize = 3;
 /// above it, nonsense.
 const TEMPERATURES: [f32; 4] = [0.5, 0.8, 0.5, 0.8];
 
-/// How long somebody waits for more once there is a first.
+/// How long somebody waits for all of them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Something to choose.

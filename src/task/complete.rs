@@ -71,7 +71,7 @@ pub enum Answer {
 /// Takes a ticket for what follows at byte `offset` of `snapshot`. Costs microseconds: for the read
 /// loop, in the order in which requests come.
 pub fn ask(desk: &Desk, snapshot: &Snapshot, offset: usize) -> Ticket {
-    desk.is_busy();
+    desk.interrupt_idle();
     desk.visit(snapshot, offset);
     snapshot.owner.ask(&snapshot.text, offset, desk.serving_id())
 }
@@ -211,11 +211,17 @@ impl Request {
         if !self.audience.is_unasked() {
             return Duration::ZERO;
         }
-        if let Some(ms) = self.settings.debounce_ms.set() {
-            return Duration::from_millis(ms.get());
+        let wait = if let Some(ms) = self.settings.debounce_ms.set() {
+            Duration::from_millis(ms.get())
+        } else {
+            let waited = ticket.rest().unwrap_or_default();
+            self.desk.speed(serving).debounce(ticket.rhythm(), waited)
+        };
+        match self.audience {
+            // Nothing is asked once a popup's patience is over.
+            Audience::Popup(patience) => wait.min(patience / 2),
+            _ => wait,
         }
-        let waited = ticket.rest().unwrap_or_default();
-        self.desk.speed(serving).debounce(ticket.rhythm(), waited)
     }
 
     /// What there is to choose from, if somebody asked for a suggestion by a key; else `first`, or the

@@ -116,7 +116,7 @@ impl Desk {
     }
 
     /// Somebody asks for something: what was being done in advance ends.
-    pub(super) fn is_busy(&self) {
+    pub(super) fn interrupt_idle(&self) {
         drop(self.idle());
     }
 
@@ -138,7 +138,7 @@ impl Desk {
     }
 
     /// Bytes at the end of `prompt` that the model of `serving` has not seen last behind the others.
-    pub(super) fn is_new(&self, serving: &Serving, prompt: &Prompt) -> usize {
+    pub(super) fn bytes_not_seen(&self, serving: &Serving, prompt: &Prompt) -> usize {
         let len = |segments: &[Segment]| segments.iter().map(|it| it.as_str().len()).sum::<usize>();
         let all = len(prompt.segments());
         let Some(seen) = self.seen.get(&id(serving)) else { return all };

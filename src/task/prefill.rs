@@ -55,7 +55,7 @@ async fn prefill(request: Request) {
     }
     let generation = request.generation(serving.clone(), 0.0);
     let Some(stable) = generation.stable().await else { return };
-    if desk.is_new(&serving, &stable) < WORTH {
+    if desk.bytes_not_seen(&serving, &stable) < WORTH {
         return;
     }
     let turn = desk.queue(&serving).enter(Rank::Prefill, serving.slots.unwrap_or(1)).await;
