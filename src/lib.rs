@@ -28,10 +28,11 @@
 //! | [`session`] | open documents, the owner of each one's generation | how models are asked |
 //! | [`syntax`] | languages, trees, borders, extents | the workspace |
 //! | [`engine`] | tensors: runs a GGUF in this process | everything else |
+//! | [`metrics`] | numbers of what became of suggestions | what a suggestion is |
 //! | [`config`] | settings | everything above |
 //!
 //! Imports run downwards: cli, server → handlers → task → route, check → context → index, model →
-//! egress → session → syntax, engine → config. `lsp` is used by server and handlers alone.
+//! egress → session → syntax, engine → metrics → config. `lsp` is used by server and handlers alone.
 //!
 //! # Invariants
 //!
@@ -62,7 +63,7 @@
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
 //! 13. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)
 //! 14. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
-//!     `tests/fallback.rs`.)
+//!     `tests/fallback.rs`, `tests/loopback.rs`, `tests/refactor.rs`.)
 //!
 //! # Why these foundations
 //!
@@ -80,6 +81,7 @@ pub mod engine;
 pub mod handlers;
 pub mod index;
 pub mod lsp;
+pub mod metrics;
 pub mod model;
 pub mod route;
 pub mod server;

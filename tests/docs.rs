@@ -4,8 +4,9 @@ use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
     lsp::ext::{
-        ACCEPTED, ANALYZE, ASKS_INSTRUCTION, AnalyzeArguments, DidChangeTrust, EXPLAIN, INSTALL,
-        PAUSE, REFACTOR, RESUME, SCHEME, Status, StatusParams, StatusState, TEST, TRUST,
+        ACCEPTED, ANALYZE, ASKS_INSTRUCTION, AnalyzeArguments, CANCEL, DidChangeTrust, DidShow,
+        EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, Status, StatusParams, StatusState, TEST,
+        TRUST,
     },
     task::analyze::Kind,
 };
@@ -17,7 +18,8 @@ fn every_extension_is_described_with_all_its_fields() {
     let page = include_str!("../docs/protocol.md");
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
     assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
-    for command in [ACCEPTED, PAUSE, RESUME, TRUST, ANALYZE] {
+    assert!(page.contains(&format!("## `{}`", DidShow::METHOD.as_str())));
+    for command in [ACCEPTED, CANCEL, PAUSE, RESUME, TRUST, ANALYZE] {
         let is_title =
             |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");
@@ -35,9 +37,12 @@ fn every_extension_is_described_with_all_its_fields() {
         mode: Some(String::new()),
         message: String::new(),
         last_no_suggestion: Some(String::new()),
+        prompt_tokens: Some(0),
+        cached_tokens: Some(0),
         prefill_per_second: Some(0),
         decode_per_second: Some(0),
         prompt_limit: Some(0),
+        clouds: vec![String::new()],
     };
     let json = serde_json::to_value(all).expect("plain JSON");
     let fields = json.as_object().expect("an object");

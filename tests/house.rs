@@ -18,6 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["egress"],
     &["session"],
     &["syntax", "engine"],
+    &["metrics"],
     &["config"],
 ];
 

@@ -184,6 +184,7 @@ async fn prompts_go_out_raw() {
               "model": "qwen2.5-coder:1.5b-base",
               "prompt": "<|fim_prefix|>fn add(<|fim_suffix|>) {}\n<|fim_middle|>",
               "raw": true,
+              "logprobs": true,
               "stream": true,
               "truncate": false,
               "keep_alive": "30m",
@@ -216,6 +217,7 @@ async fn prompts_go_out_raw() {
               "stream": true,
               "cache_prompt": true,
               "return_progress": true,
+              "n_probs": 1,
               "id_slot": 1,
               "response_fields": [
                 "content",
@@ -245,7 +247,8 @@ async fn prompts_go_out_raw() {
               "stream": true,
               "stream_options": {
                 "include_usage": true
-              }
+              },
+              "logprobs": 1
             }"#]],
     )
     .await;
@@ -1085,4 +1088,58 @@ async fn only_llama_server_counts() {
         counts.push(at(kind, &server.url()).count(MODEL, "<|im_end|>").await.expect("an answer"));
     }
     assert_eq!(counts, [None, Some(10), None]);
+}
+
+#[tokio::test]
+async fn how_likely_a_text_is_comes_before_it() {
+    each(async |kind, server, provider| {
+        let (events, generation) = tokio::join!(provider.generate(simple()), async {
+            let generation = server.generation().await;
+            generation.send_likely("a: u8", -0.5);
+            generation
+        });
+        let mut events = events.expect("it starts");
+        assert_eq!(events.next().await, Some(Ok(Event::Odds(-0.5))), "{kind:?}");
+        assert_eq!(events.next().await, Some(Ok(Event::Text("a: u8".into()))));
+        // What may be the start of a stop string is held back, and its odds with it.
+        generation.send_likely(", b\n", -1.0);
+        generation.send_likely("c", -2.0);
+        generation.finish();
+        let mut odds = 0.0;
+        let mut text = String::new();
+        while let Some(event) = events.next().await {
+            match event.expect("no error") {
+                Event::Odds(more) => odds += more,
+                Event::Text(more) => text += &more,
+                Event::Evaluating { .. } | Event::Done(_) => {}
+            }
+        }
+        assert_eq!((&*text, odds), (", b\nc", -3.0), "{kind:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_to_say_how_likely_is_asked_without() {
+    let server = FakeModel::open_ai().await;
+    let provider = at(Kind::OpenAi, &server.url());
+    for asked in [2, 1] {
+        let (started, requests) = tokio::join!(provider.generate(simple()), async {
+            let mut requests = Vec::new();
+            for _ in 0..asked {
+                let generation = server.generation().await;
+                requests.push(generation.request.body["logprobs"].clone());
+                if requests.last() == Some(&json!(1)) {
+                    let body = json!({ "error": { "message": "'logprobs' is not supported" } });
+                    generation.refuse(Reply::json(400, &body));
+                } else {
+                    generation.send("x");
+                    generation.finish();
+                }
+            }
+            requests
+        });
+        assert_eq!(read(started.expect("it starts")).await.0, "x");
+        assert_eq!(requests.last(), Some(&json!(null)), "{requests:?}");
+    }
 }

@@ -100,6 +100,12 @@ impl Surroundings {
         if self.gate.admits(&text) { Ok(text) } else { Err(Unfit::SyntaxError) }
     }
 
+    /// How much of the item around the cursor does not parse with `text`, which is fit, in it: bytes.
+    /// Half-written code may not parse with anything.
+    pub fn errors_with(&self, text: &str) -> usize {
+        self.gate.errors_with(text)
+    }
+
     /// On a line that holds nothing but indentation the model may write it once more.
     fn without_typed_indent<'t>(&self, text: &'t str) -> &'t str {
         if self.begun.trim().is_empty() {

@@ -41,7 +41,12 @@ impl Gate {
 
     /// Whether the item has no more errors with `suggestion` at the cursor than without.
     pub(super) fn admits(&self, suggestion: &str) -> bool {
-        self.0.as_ref().is_none_or(|parsed| parsed.admits(suggestion))
+        self.0.as_ref().is_none_or(|parsed| parsed.errors_with(suggestion) <= parsed.errors)
+    }
+
+    /// Bytes of the item that do not parse with `suggestion` at the cursor; 0 without a grammar.
+    pub(super) fn errors_with(&self, suggestion: &str) -> usize {
+        self.0.as_ref().map_or(0, |parsed| parsed.errors_with(suggestion))
     }
 }
 
@@ -69,7 +74,7 @@ impl Parsed {
         Some(Self { language, before, after, open: !unclosed.is_empty(), tree, errors })
     }
 
-    fn admits(&self, suggestion: &str) -> bool {
+    fn errors_with(&self, suggestion: &str) -> usize {
         let closed = |suggestion| {
             let mut text = close_line(&self.before, suggestion, &self.after);
             if self.open {
@@ -92,8 +97,7 @@ impl Parsed {
             old_end_position: point(&without, without.len() - same_end),
             new_end_position: point(&with, with.len() - same_end),
         });
-        parse(self.language, &with, Some(&tree))
-            .is_none_or(|tree| error_bytes(tree.root_node()) <= self.errors)
+        parse(self.language, &with, Some(&tree)).map_or(0, |tree| error_bytes(tree.root_node()))
     }
 }
 

@@ -1,10 +1,12 @@
-//! `hearth status`: which model would answer, and why.
+//! `hearth status`: which model would answer, and why, and what became of what was suggested.
 
 use std::{io::Write as _, process::ExitCode};
 
 use serde_json::json;
 
 use crate::{
+    config,
+    metrics::{self, Counts},
     model::{Client, fim},
     route::router,
     task,
@@ -17,12 +19,18 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Days that suggestions are counted over.
+const DAYS: u64 = 30;
+
 /// Exits with 1 when no model would answer.
 pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Result<ExitCode> {
     let settings = super::settings(assignments)?;
     let found = super::runtime()?.block_on(async {
         anyhow::Ok(router::search(&Client::new()?, &settings).discover().await)
     })?;
+    // What cannot be read says nothing.
+    let counts = config::state_folder().and_then(|state| metrics::recent(&state, DAYS).ok());
+    let counts = counts.unwrap_or_default();
     let mut out = std::io::stdout().lock();
     let choice = found.choice.as_ref();
     if arguments.json {
@@ -47,7 +55,12 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
             Ok(sighting) => json!({ "sighting": sighting }),
             Err(error) => json!({ "error": error.to_string() }),
         });
-        let found = json!({ "choice": choice.ok(), "seen": seen, "builtIn": built_in });
+        let found = json!({
+            "choice": choice.ok(),
+            "seen": seen,
+            "builtIn": built_in,
+            "suggestions": counts,
+        });
         writeln!(out, "{found:#}")?;
     } else {
         match &found.choice {
@@ -78,6 +91,60 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
             Some(Err(error)) => writeln!(out, "  {error}")?,
             None => {}
         }
+        if counts != Counts::default() {
+            writeln!(out, "  {}", in_words(&counts))?;
+        }
     }
     Ok(if found.choice.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What became of suggestions.
+fn in_words(counts: &Counts) -> String {
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let Counts { shown, accepted, accepted_in_part, looked_at, unchanged, .. } = counts;
+    let mut words = vec![format!(
+        "suggestions of the last {DAYS} days: {shown} shown, {accepted} accepted and \
+         {accepted_in_part} in part ({})",
+        percent((accepted + accepted_in_part) as f64 / (*shown).max(1) as f64)
+    )];
+    words.extend(counts.kept_rate().map(|kept| {
+        format!(
+            "{} of the accepted text still stood half a minute later, {unchanged} of {looked_at} \
+             unchanged",
+            percent(kept)
+        )
+    }));
+    let on_screen = counts.on_screen_ms.checked_div(counts.timed);
+    words.extend(on_screen.map(|time| format!("on screen for {time} ms on average")));
+    words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_put_in_words() {
+        let mut counts =
+            Counts { shown: 40, accepted: 9, accepted_in_part: 1, ..Counts::default() };
+        assert_eq!(
+            in_words(&counts),
+            "suggestions of the last 30 days: 40 shown, 9 accepted and 1 in part (25 %)"
+        );
+        counts = Counts {
+            looked_at: 10,
+            unchanged: 8,
+            accepted_bytes: 200,
+            kept_bytes: 180,
+            timed: 4,
+            on_screen_ms: 3_000,
+            ..counts
+        };
+        assert_eq!(
+            in_words(&counts),
+            "suggestions of the last 30 days: 40 shown, 9 accepted and 1 in part (25 %); 90 % of the \
+             accepted text still stood half a minute later, 8 of 10 unchanged; on screen for 750 ms on \
+             average"
+        );
+    }
 }

@@ -6,6 +6,7 @@
 //! server: it is named, and the value of the layer below stands.
 
 mod clouds;
+pub(crate) mod private_file;
 mod reference;
 mod table;
 mod value;

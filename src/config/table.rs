@@ -121,6 +121,15 @@ settings! {
     /// Milliseconds within which the model should begin to answer. On a machine that is too slow for
     /// that, it is shown less of the file.
     "completion.ttft_target_ms" Workspace ttft_target_ms: Bounded<50, 10_000> = Bounded::new(300);
+    /// How likely a model has to find the line that it suggests for it to be shown unasked, from 0 to
+    /// 1, where its server says so; 0 shows all. What is asked for by a key is always shown. The model
+    /// in this process has a measure of its own.
+    "completion.show_above" Workspace show_above: Fraction = Fraction::hundredths(2);
+    /// Whether a model that fills in the middle is asked to go on with the line that you have begun,
+    /// instead of filling in behind it: a key then leaves all of the prompt before that line in the
+    /// server's cache. The model in this process is trained for it and always is; what it does to
+    /// another one's answers has not been measured.
+    "completion.begun_middle" Workspace begun_middle: bool = false;
     /// Instructions of your own, each a code action: a list of tables with a `title` and an
     /// `instruction`.
     "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();

@@ -10,5 +10,6 @@ pub mod rank;
 pub mod recall;
 mod scene;
 pub mod shelf;
+pub mod trail;
 mod weights;
 pub mod window;

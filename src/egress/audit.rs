@@ -17,7 +17,8 @@ use std::{
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use super::{Manifest, private_file};
+use super::Manifest;
+use crate::config::private_file;
 
 /// What the first line holds in place of a hash.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::private_file;
+use crate::config::private_file;
 
 /// The user's answer to "may this leave?". Whoever hands one in has asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

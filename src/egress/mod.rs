@@ -25,7 +25,6 @@ mod manifest;
 mod parcel;
 mod permit;
 mod piece;
-mod private_file;
 mod redact;
 mod refusal;
 pub mod secrets;

@@ -63,7 +63,7 @@ pub(super) fn analyze(
         screen: hearth.screen.clone(),
         token,
     };
-    let task = OwnedTask::spawn(job.run());
+    let task = OwnedTask::aside(job.run());
     Ok(async move { Ok(task.join().await.flatten()) }.boxed())
 }
 

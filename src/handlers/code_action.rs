@@ -3,7 +3,7 @@
 //! Listing asks no model and waits for nothing: every action is a command that does its work when it
 //! is chosen. Nothing is left to resolve, as Helix blocks on that.
 
-use std::ops::Range as Bytes;
+use std::{ops::Range as Bytes, sync::Arc};
 
 use futures::FutureExt;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::{
     },
     route::Role,
     session::{Snapshot, task::OwnedTask},
-    task::{Source, refactor::Target, test::Subject},
+    task::{self, Source, refactor::Target, test::Subject},
 };
 
 const REWRITE: &str = "refactor.rewrite.hearth";
@@ -39,15 +39,19 @@ pub fn code_action(hearth: &Hearth, params: CodeActionParams) -> Reply<Vec<CodeA
     let uri = params.text_document.uri;
     let snapshot = hearth.session.snapshot(uri.as_ref());
     let (client, settings, desk) = (hearth.client(), hearth.settings.get(), hearth.desk());
-    let unable = desk.and_then(|desk| {
+    let unable = desk.as_ref().and_then(|desk| {
         let now = desk.router().health();
         now.serving(Role::HighPrecision).err().map(str::to_owned)
     });
     let (range, context) = (params.range, params.context);
-    let listing = OwnedTask::spawn(async move {
+    let listing = OwnedTask::aside(async move {
         let Some(snapshot) = snapshot else { return Vec::new() };
         let selection = convert::to_offset(&snapshot.text, range.start, client.encoding)
             ..convert::to_offset(&snapshot.text, range.end, client.encoding);
+        if let Some(desk) = desk {
+            // Editors ask wherever the cursor comes to rest.
+            task::view(&desk, Arc::clone(&settings), snapshot.clone(), selection.start);
+        }
         let Some(source) = Source::of(&snapshot) else { return Vec::new() };
         let Some(target) = source.target(selection.clone()) else { return Vec::new() };
         let menu =

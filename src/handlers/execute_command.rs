@@ -14,7 +14,10 @@ use tower_lsp::{
 use super::{Hearth, Reply, analyze, refactor, trust};
 use crate::{
     config::Layer,
-    lsp::ext::{ACCEPTED, ANALYZE, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, TEST, TRUST},
+    lsp::ext::{
+        ACCEPTED, ANALYZE, CANCEL, EXPLAIN, INSTALL, PAUSE, PlaceArguments, REFACTOR, RESUME, TEST,
+        TRUST,
+    },
     route::Role,
 };
 
@@ -23,7 +26,11 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
     let first = params.arguments.and_then(|all| all.into_iter().next());
     let started = match params.command.as_str() {
         ACCEPTED => {
-            tracing::debug!("a suggestion was accepted");
+            let place = read::<PlaceArguments>(first).ok();
+            let uri = place.and_then(|place| place.uri);
+            if let Some(document) = uri.and_then(|uri| hearth.session.document(uri.as_ref())) {
+                document.owner().accepted();
+            }
             return future::ready(Ok(None)).boxed();
         }
         INSTALL => {
@@ -32,6 +39,10 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
             let message =
                 why.unwrap_or_else(|| "a model that follows instructions is there".to_owned());
             hearth.screen.say(MessageType::Info, message);
+            return future::ready(Ok(None)).boxed();
+        }
+        CANCEL => {
+            hearth.running.cancel_all();
             return future::ready(Ok(None)).boxed();
         }
         PAUSE => {

@@ -11,6 +11,7 @@ use tower_lsp::Client;
 
 use super::{
     CurrentSettings, EditorUser, WorkspaceTrust, consent::Consent, progress::Running, show::Screen,
+    tally,
 };
 use crate::{
     check::{Checker, Limits},
@@ -47,6 +48,8 @@ pub struct Hearth {
     pub(super) telling_progress: Mutex<Option<OwnedTask>>,
     /// Asks to be told of changed files, or watches for them here.
     pub(super) watching_files: Mutex<Option<OwnedTask>>,
+    /// Writes down what becomes of suggestions.
+    pub(super) keeping_tally: Mutex<Option<OwnedTask>>,
     /// Tells the client how the model is.
     pub(super) telling_status: Mutex<Option<OwnedTask>>,
     /// Asks the client for its settings; a newer question replaces the older one.
@@ -89,6 +92,7 @@ impl Hearth {
             roots_changed: Arc::default(),
             telling_progress: Mutex::default(),
             watching_files: Mutex::default(),
+            keeping_tally: Mutex::default(),
             telling_status: Mutex::default(),
             asking_settings: Mutex::default(),
             registering: Mutex::default(),
@@ -115,6 +119,9 @@ impl Hearth {
     /// Starts to read the workspace, and to look for a model and to load it.
     pub(super) fn open_desk(&self) {
         self.follow_workspace();
+        if let Some(state) = self.trust.state() {
+            keep(&self.keeping_tally, tally::keep(&self.session, state.to_owned()));
+        }
         match model::Client::new() {
             Ok(client) => {
                 let desk = Desk::open(client, self.settings.subscribe(), Arc::clone(&self.index));

@@ -13,14 +13,17 @@ use ropey::Rope;
 use tower_lsp::{
     gen_lsp_types::{
         Command, InlineCompletionItem, InlineCompletionList, InlineCompletionParams,
-        InlineCompletionTriggerKind, InsertText, SelectedCompletionInfo,
+        InlineCompletionTriggerKind, InsertText, SelectedCompletionInfo, Uri,
     },
     jsonrpc::Error,
 };
 
 use super::{Hearth, Reply};
 use crate::{
-    lsp::{convert, ext::ACCEPTED},
+    lsp::{
+        convert,
+        ext::{ACCEPTED, PlaceArguments},
+    },
     session::{Encoding, task::OwnedTask},
     task::{self, Answer, Audience},
 };
@@ -29,7 +32,7 @@ pub fn inline_completion(
     hearth: &Hearth,
     params: InlineCompletionParams,
 ) -> Reply<InlineCompletionList> {
-    let uri = &params.text_document_position_params.text_document.uri;
+    let uri = params.text_document_position_params.text_document.uri;
     let position = params.text_document_position_params.position;
     let empty = || future::ready(Ok(InlineCompletionList::default())).boxed();
     let Some(snapshot) = hearth.session.snapshot(uri.as_ref()) else {
@@ -57,8 +60,10 @@ pub fn inline_completion(
     async move {
         match completing.join().await {
             Some(Answer::Suggestions(suggestions)) => {
+                let accepted = accepted(uri);
                 let item = |suggestion: &String| {
-                    item(&text, offset, suggestion, selected.as_ref(), encoding)
+                    let item = item(&text, offset, suggestion, selected.as_ref(), encoding)?;
+                    Some(InlineCompletionItem { command: Some(accepted.clone()), ..item })
                 };
                 Ok(InlineCompletionList { items: suggestions.iter().filter_map(item).collect() })
             }
@@ -109,12 +114,20 @@ fn item(
         insert_text: InsertText::String(insert),
         filter_text: None,
         range,
-        command: Some(Command {
-            title: "Accepted".to_owned(),
-            command: ACCEPTED.to_owned(),
-            ..Command::default()
-        }),
+        command: None,
     })
+}
+
+/// What the editor runs after an item was accepted in the document at `uri`.
+fn accepted(uri: Uri) -> Command {
+    let place = PlaceArguments { uri: Some(uri), ..PlaceArguments::default() };
+    let argument = serde_json::to_value(place).and_then(serde_json::from_value).ok();
+    Command {
+        title: "Accepted".to_owned(),
+        command: ACCEPTED.to_owned(),
+        arguments: argument.map(|place| vec![place]),
+        ..Command::default()
+    }
 }
 
 /// The word that ends where `before` ends.

@@ -15,12 +15,17 @@ use tower_lsp::{
     jsonrpc::Result,
 };
 
-use super::{Hearth, code_action, current_settings::SECTION, hearth::keep, reading, workspace};
+use super::{
+    Hearth, code_action, current_settings::SECTION, hearth::keep, reading, tally, workspace,
+};
 use crate::{
     config::Layer,
     lsp::{
         ClientCaps, convert,
-        ext::{ACCEPTED, ANALYZE, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, TEST, TRUST},
+        ext::{
+            ACCEPTED, ANALYZE, CANCEL, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, TEST,
+            TRUST,
+        },
     },
     session::task::OwnedTask,
 };
@@ -85,6 +90,9 @@ impl LanguageServer for Hearth {
     }
 
     async fn shutdown(&self) -> Result<()> {
+        if let Some(state) = self.trust.state() {
+            tally::write(&self.session, state.to_owned()).await;
+        }
         Ok(())
     }
 }
@@ -126,9 +134,11 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
         })),
         code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ACCEPTED, PAUSE, RESUME, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL, ANALYZE]
-                .map(str::to_owned)
-                .to_vec(),
+            commands: [
+                ACCEPTED, PAUSE, RESUME, CANCEL, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL, ANALYZE,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
         }),
         workspace: Some(WorkspaceOptions {

@@ -24,6 +24,7 @@ mod reading;
 mod refactor;
 pub mod show;
 mod status;
+pub mod tally;
 pub mod trust;
 mod user;
 pub mod workspace;

@@ -187,7 +187,7 @@ impl Job {
 
     /// Dropping the reply stops the work.
     fn start(self) -> Reply<Option<LspAny>> {
-        let task = OwnedTask::spawn(self.run());
+        let task = OwnedTask::aside(self.run());
         async move {
             // What came of it is on the screen.
             let _ = task.join().await;

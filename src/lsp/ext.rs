@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tower_lsp::gen_lsp_types::{LspNotificationMethod, MessageDirection, Notification, Range, Uri};
 
 /// The command that an item carries as its `command`: an editor runs it after the user has accepted
-/// the item. Its arguments are for Hearth alone.
+/// the item. Takes a [`PlaceArguments`] with the document.
 pub const ACCEPTED: &str = "hearth.accepted";
 
 /// The command that stops suggestions until [`RESUME`], or until the editor ends.
@@ -12,6 +12,9 @@ pub const PAUSE: &str = "hearth.pause";
 
 /// The command that suggests again.
 pub const RESUME: &str = "hearth.resume";
+
+/// The command that ends all work under way, for editors that show progress and have no key for its end.
+pub const CANCEL: &str = "hearth.cancel";
 
 /// The command behind every code action that changes an item; takes [`RefactorArguments`].
 pub const REFACTOR: &str = "hearth.refactor";
@@ -126,6 +129,23 @@ pub struct DidChangeTrustParams {
     pub trusted: bool,
 }
 
+/// `hearth/didShow`, client to server: a suggestion has gone from the screen.
+#[derive(Debug)]
+pub enum DidShow {}
+
+impl Notification for DidShow {
+    type Params = DidShowParams;
+    const METHOD: LspNotificationMethod<'static> = LspNotificationMethod::Custom("hearth/didShow");
+    const MESSAGE_DIRECTION: MessageDirection = MessageDirection::ClientToServer;
+}
+
+/// The parameters of `hearth/didShow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DidShowParams {
+    /// How long it had been there.
+    pub milliseconds: u64,
+}
+
 /// `hearth/status`, server to client: how the model is, whenever that changes.
 #[derive(Debug)]
 pub enum Status {}
@@ -160,6 +180,13 @@ pub struct StatusParams {
     /// Why the last request brought no suggestion; absent when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_no_suggestion: Option<String>,
+    /// Tokens of all prompts since the server was started, as the model's server counts them; absent
+    /// where that does not say what it had cached of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<usize>,
+    /// Those of them that were in its cache; the others it had to evaluate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<usize>,
     /// Tokens of prompt that the model evaluates in a second here, as measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_per_second: Option<usize>,
@@ -170,6 +197,9 @@ pub struct StatusParams {
     /// machine is fast enough for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_limit: Option<usize>,
+    /// Names of the clouds that are set up, for what is too large or too hard for this machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clouds: Vec<String>,
 }
 
 /// How ready the model is.

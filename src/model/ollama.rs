@@ -18,7 +18,7 @@ use super::{
     embedding::only_embeds,
     filter::Filter,
     ndjson::NdJson,
-    render,
+    openai, render,
     stream::{Fault, MAX_MESSAGE, Step, Wire, events},
 };
 
@@ -127,7 +127,9 @@ impl Ollama {
         };
         let text = render::text(job.prompt.segments());
         let (path, ask) = match job.prompt.form() {
-            Form::Raw => ("/api/generate", Ask::Raw { prompt: &text.prompt, raw: true }),
+            Form::Raw => {
+                ("/api/generate", Ask::Raw { prompt: &text.prompt, raw: true, logprobs: true })
+            }
             Form::Chat { system } => {
                 let messages = [
                     Message { role: "system", content: system },
@@ -187,7 +189,7 @@ impl Provider for Ollama {
             self.refuse_relayed(&model)?;
             let request = Request {
                 model: &model,
-                ask: Ask::Raw { prompt: "", raw: false },
+                ask: Ask::Raw { prompt: "", raw: false, logprobs: false },
                 stream: false,
                 truncate: false,
                 keep_alive: &keep_alive,
@@ -251,8 +253,17 @@ struct Request<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Ask<'a> {
-    Raw { prompt: &'a str, raw: bool },
-    Chat { messages: [Message<'a>; 2], think: bool },
+    Raw {
+        prompt: &'a str,
+        raw: bool,
+        /// Versions below 0.12.11 ignore it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        logprobs: bool,
+    },
+    Chat {
+        messages: [Message<'a>; 2],
+        think: bool,
+    },
 }
 
 #[derive(Serialize)]
@@ -386,6 +397,8 @@ struct Line {
     #[serde(default)]
     eval_count: usize,
     #[serde(default)]
+    logprobs: Vec<openai::Odds>,
+    #[serde(default)]
     error: Option<IgnoredAny>,
 }
 
@@ -403,7 +416,7 @@ impl Wire for Generated {
         }
         let text = line.response + &line.message.content;
         if !line.done {
-            return Ok(Step::Text(text));
+            return Ok(openai::likely(text, &line.logprobs));
         }
         let stop = match line.done_reason.as_deref() {
             Some("length") => Stop::Limit,

@@ -4,7 +4,10 @@
 //! on each of them, or to `/v1/chat/completions`. LM Studio says more of its models in a list of
 //! its own. Sources: OpenAI's API reference, vLLM's `protocol.py`, LM Studio's REST API v0.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -13,6 +16,7 @@ use super::{
     Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Sighting, Stop, Usage,
     embedding::only_embeds,
     filter::Filter,
+    http::Body,
     ollama::{Message, named_relayed},
     render,
     sse::Sse,
@@ -23,12 +27,14 @@ use super::{
 #[derive(Debug)]
 pub struct OpenAi {
     endpoint: Endpoint,
+    /// It has refused to say how likely its tokens are.
+    keeps_odds: AtomicBool,
 }
 
 impl OpenAi {
     /// The server at `endpoint`, whose URL may end in `/v1` or not.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint: endpoint.without("/v1") }
+        Self { endpoint: endpoint.without("/v1"), keeps_odds: AtomicBool::new(false) }
     }
 
     async fn sight(&self) -> Result<Sighting, ModelError> {
@@ -69,6 +75,21 @@ impl OpenAi {
         Ok(())
     }
 
+    /// Asks for text; once more, and from then on, without the odds where it is them that a server
+    /// refuses.
+    async fn complete(&self, mut request: Completion<'_>, model: &str) -> Result<Body, ModelError> {
+        let refused = match self.endpoint.stream("/v1/completions", &request, model).await {
+            Err(error @ ModelError::Refused { status: 400 | 422, .. }) => error,
+            answer => return answer,
+        };
+        if request.logprobs.take().is_none() {
+            return Err(refused);
+        }
+        let body = self.endpoint.stream("/v1/completions", &request, model).await?;
+        self.keeps_odds.store(true, Ordering::Relaxed);
+        Ok(body)
+    }
+
     async fn start(&self, job: Job) -> Result<Events, ModelError> {
         self.refuse_relayed(&job.model)?;
         let text = render::text(job.prompt.segments());
@@ -82,8 +103,9 @@ impl OpenAi {
                     stop: &job.stop,
                     stream: true,
                     stream_options: Some(StreamOptions::default()),
+                    logprobs: (!self.keeps_odds.load(Ordering::Relaxed)).then_some(1),
                 };
-                let body = self.endpoint.stream("/v1/completions", &request, &job.model).await?;
+                let body = self.complete(request, &job.model).await?;
                 let filter = Filter::new(&job.stop, job.prompt.segments(), text.broken);
                 Ok(events(body, Sse::new(MAX_MESSAGE), Chunks::default(), filter))
             }
@@ -126,6 +148,7 @@ impl Provider for OpenAi {
                 stop: &[],
                 stream: false,
                 stream_options: None,
+                logprobs: None,
             };
             let loaded = self.endpoint.post("/v1/completions", &request, &model, "JSON");
             loaded.await.map(|_: IgnoredAny| ())
@@ -165,6 +188,9 @@ struct Completion<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
+    /// How likely each token was, beside this many others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<usize>,
 }
 
 /// A chat's request.
@@ -319,6 +345,33 @@ struct Choice {
     delta: Delta,
     #[serde(default)]
     finish_reason: Option<String>,
+    #[serde(default)]
+    logprobs: Option<LogProbs>,
+}
+
+/// Of a completion's tokens: OpenAI's shape, and llama-server's, which is that of a chat.
+#[derive(Default, Deserialize)]
+struct LogProbs {
+    #[serde(default)]
+    token_logprobs: Option<Vec<Option<f32>>>,
+    #[serde(default)]
+    content: Option<Vec<Odds>>,
+}
+
+/// How likely a token was.
+#[derive(Deserialize)]
+pub(super) struct Odds {
+    #[serde(default)]
+    pub(super) logprob: Option<f32>,
+}
+
+/// A piece of text with the odds of its tokens, where they are all known.
+pub(super) fn likely(text: String, tokens: &[Odds]) -> Step {
+    let sum: Option<f32> = tokens.iter().map(|token| token.logprob).sum();
+    match sum.filter(|sum| !tokens.is_empty() && *sum <= 0.0) {
+        Some(logprob) => Step::Likely(text, logprob),
+        None => Step::Text(text),
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -372,7 +425,10 @@ impl Wire for Chunks {
         if let Some(reason) = choice.finish_reason {
             self.stop = Some(if reason == "length" { Stop::Limit } else { Stop::Complete });
         }
-        Ok(Step::Text(choice.text.or(choice.delta.content).unwrap_or_default()))
+        let LogProbs { token_logprobs, content } = choice.logprobs.unwrap_or_default();
+        let bare = token_logprobs.unwrap_or_default().into_iter().map(|logprob| Odds { logprob });
+        let tokens: Vec<Odds> = bare.chain(content.unwrap_or_default()).collect();
+        Ok(likely(choice.text.or(choice.delta.content).unwrap_or_default(), &tokens))
     }
 
     fn unsaid(&self) -> Usage {

@@ -48,6 +48,10 @@ pub(super) trait Wire: Send {
 pub(super) enum Step {
     /// Progress without text is empty text.
     Text(String),
+    /// Text, and the natural logarithm of the probability of its tokens.
+    Likely(String, f32),
+    /// Tokens of the prompt, and those of them that are cached.
+    Evaluating(usize, usize),
     /// The last text and what it cost.
     Done(String, Usage),
 }
@@ -74,8 +78,16 @@ pub(super) fn events(
     wire: impl Wire + 'static,
     filter: Filter,
 ) -> Events {
-    let running =
-        Running { body, split, wire, filter, ready: VecDeque::new(), over: false, complete: false };
+    let running = Running {
+        body,
+        split,
+        wire,
+        filter,
+        ready: VecDeque::new(),
+        odds: None,
+        over: false,
+        complete: false,
+    };
     stream::unfold(running, |mut running| async move {
         let event = running.next().await?;
         Some((event, running))
@@ -89,6 +101,8 @@ struct Running<S, W> {
     wire: W,
     filter: Filter,
     ready: VecDeque<Result<Event, ModelError>>,
+    /// Of the text that the filter holds.
+    odds: Option<f32>,
     over: bool,
     /// The server has said its last message: nothing but the end of the response follows.
     complete: bool,
@@ -140,6 +154,14 @@ impl<S: Split, W: Wire> Running<S, W> {
     fn read(&mut self, message: &[u8], whole: bool) {
         match self.wire.read(message) {
             Ok(Step::Text(text)) => self.show(&text),
+            Ok(Step::Likely(text, logprob)) => {
+                *self.odds.get_or_insert_default() += logprob;
+                self.show(&text);
+            }
+            Ok(Step::Evaluating(tokens, cached)) if !self.over => {
+                self.ready.push_back(Ok(Event::Evaluating { tokens, cached }));
+            }
+            Ok(Step::Evaluating(..)) => {}
             Ok(Step::Done(text, usage)) => {
                 self.show(&text);
                 self.complete = !self.over;
@@ -195,6 +217,7 @@ impl<S: Split, W: Wire> Running<S, W> {
 
     fn queue(&mut self, text: String) {
         if !text.is_empty() {
+            self.ready.extend(self.odds.take().map(|odds| Ok(Event::Odds(odds))));
             self.ready.push_back(Ok(Event::Text(text)));
         }
     }

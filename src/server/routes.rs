@@ -19,7 +19,7 @@ use crate::{
     config,
     handlers::{
         Hearth, Reply, code_action, code_lens, completion, documents, execute_command,
-        inline_completion, progress, show, trust, workspace,
+        inline_completion, progress, show, tally, trust, workspace,
     },
 };
 
@@ -44,6 +44,7 @@ pub(super) fn service(
     .interactive("textDocument/codeAction", code_action::code_action)
     .interactive("textDocument/codeLens", code_lens::code_lens)
     .sync("hearth/didChangeTrust", trust::did_change_trust)
+    .sync("hearth/didShow", tally::did_show)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
     .interactive("workspace/textDocumentContent", show::text_document_content)

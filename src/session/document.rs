@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tree_sitter::{InputEdit, Tree};
 
 use super::{ByteEdit, Encoding, Follower, HoldCell, Owner, Point, Snapshot, position};
-use crate::syntax::Language;
+use crate::{metrics::Tally, syntax::Language};
 
 /// Documents above this are not parsed, in bytes. Sources that people write stay far below; what is
 /// above is generated or data, where a first parse takes seconds and says little.
@@ -108,6 +108,17 @@ impl Document {
         }
     }
 
+    /// Counts what becomes of suggestions in `tally`.
+    pub(super) fn counting(mut self, tally: &Arc<Tally>) -> Self {
+        self.owner = Arc::new(Owner::counting(Arc::clone(tally)));
+        self
+    }
+
+    /// Who owns its generation.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     pub fn uri(&self) -> &str {
         &self.uri
     }
@@ -139,6 +150,8 @@ impl Document {
     /// is taken the other way round.
     #[must_use]
     pub fn apply(&self, version: i32, changes: Vec<Change>, encoding: Encoding) -> bool {
+        // Freeing a large tree takes a while: not under the lock.
+        let mut gone = None;
         let mut state = self.lock();
         if version <= state.version {
             tracing::debug!(uri = %self.uri, version, before = state.version, "version does not grow");
@@ -151,9 +164,11 @@ impl Document {
                 None => 0..state.text.len_bytes(),
             };
             let removed = removed(&state.text, &range);
+            if whole {
+                gone = state.tree.take().or(gone);
+            }
             let edit = state.replace(range, &text);
             if whole {
-                state.tree = None;
                 state.since = None;
             }
             self.owner.edited(edit, &removed, &text);
@@ -161,12 +176,16 @@ impl Document {
         let due =
             state.stale && (state.tree.is_some() || state.text.len_bytes() <= MAX_PARSED_BYTES);
         // Under the lock, so that a parse that is about to end cannot miss the edit.
-        due && !self.parsing.send_replace(true)
+        let starts = due && !self.parsing.send_replace(true);
+        drop(state);
+        drop(gone);
+        starts
     }
 
     /// Parses until the tree is that of the text. Takes milliseconds to seconds: not for the read
     /// loop. Due after [`Document::new`] and whenever [`Document::apply`] says so.
     pub fn reparse(&self) {
+        let _guard = Parsing(self);
         while let Some((language, text, old)) = self.begin_parse() {
             let parse = |language: &Language| language.parse(&text, old.as_ref(), &self.closed);
             let tree = language.and_then(parse);
@@ -248,6 +267,19 @@ impl Document {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// After a panic in a parse the next edit starts the next one: else there would never be one again.
+struct Parsing<'a>(&'a Document);
+
+impl Drop for Parsing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = self.0.lock();
+            state.stale = true;
+            self.0.parsing.send_replace(false);
+        }
     }
 }
 

@@ -21,13 +21,13 @@ use dashmap::DashMap;
 use ropey::Rope;
 use tree_sitter::Tree;
 
-pub use document::{Change, Document, Opened};
+pub use document::{Change, Document, MAX_PARSED_BYTES, Opened};
 pub use hold::{Hold, HoldCell};
 pub use owner::Owner;
 pub use position::{Encoding, Point};
 pub use snapshot::Snapshot;
 
-use crate::syntax::Language;
+use crate::{metrics::Tally, syntax::Language};
 
 /// One edit of a document's text, in bytes of the text before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub struct Session {
     follower: OnceLock<Arc<dyn Follower>>,
     documents: DashMap<Arc<str>, Arc<Document>>,
     roots: RwLock<Vec<PathBuf>>,
+    tally: Arc<Tally>,
 }
 
 impl Session {
@@ -73,7 +74,8 @@ impl Session {
         let uri = opened.uri.clone();
         let relative_path = self.relative_path(opened.path.as_deref(), &uri);
         let follower = self.follower.get().cloned();
-        let document = Arc::new(Document::new(opened, relative_path, follower));
+        let document = Document::new(opened, relative_path, follower).counting(&self.tally);
+        let document = Arc::new(document);
         if let Some(before) = self.documents.insert(uri.clone(), Arc::clone(&document)) {
             tracing::warn!(%uri, "opened although it is open: taking the new text");
             before.close();
@@ -123,6 +125,14 @@ impl Session {
     /// All that is open, right now.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         self.documents.iter().map(|document| document.snapshot()).collect()
+    }
+
+    /// What became of suggestions in its documents, up to now.
+    pub fn tally(&self) -> &Arc<Tally> {
+        for document in &self.documents {
+            document.owner().settle();
+        }
+        &self.tally
     }
 
     /// The folders that the editor has open.

@@ -5,13 +5,20 @@
 //! go with every key; the generation goes on as long as what is typed agrees with it, and stops the
 //! moment it does not. What it said is kept on a [`shelf`], for the text may come back to it. This
 //! module never asks a model: whoever starts a generation hands in the future that does.
+//!
+//! All edits pass here, so what became of a suggestion is counted here as well: whether it was
+//! accepted ([`offer`]), and how much of it stood half a minute later ([`kept`]).
 
+mod kept;
+mod odds;
+mod offer;
 mod shelf;
+mod sink;
+mod ticket;
 mod touch;
 
 use std::{
-    future::Future,
-    ops::ControlFlow,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -20,7 +27,13 @@ use ropey::Rope;
 use tokio::{sync::watch, time::Instant};
 
 use super::{ByteEdit, task::OwnedTask};
+use crate::metrics::{Count, Tally};
+use kept::{Kept, narrowed};
+use odds::Odds;
+use offer::{Offer, Taken};
 use shelf::{Shelf, Shelved};
+pub use sink::Sink;
+pub use ticket::Ticket;
 pub use touch::Touch;
 use touch::Touches;
 
@@ -40,6 +53,7 @@ pub struct Owner {
     state: Mutex<State>,
     /// Signalled after every change of the state that a request may wait for.
     changed: watch::Sender<()>,
+    tally: Arc<Tally>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +71,18 @@ struct State {
     touches: Touches,
     /// What was shown and then not taken, behind what stood before it; the newest last.
     rejected: Vec<(String, String)>,
+    offer: Option<Offer>,
+    kept: Kept,
+    last_edit: Option<LastEdit>,
+}
+
+/// The newest edit, for an editor that says afterwards that it was the acceptance of a suggestion.
+#[derive(Debug)]
+struct LastEdit {
+    /// What is new, in bytes of the text after it.
+    added: Range<usize>,
+    /// It was known for an acceptance without that.
+    counted: bool,
 }
 
 #[derive(Debug)]
@@ -69,8 +95,11 @@ struct Generation {
     context: u64,
     typed: String,
     produced: String,
+    odds: Odds,
     /// How much of what was produced has been shown.
     shown: usize,
+    /// How much of that has been counted.
+    counted: usize,
     /// `None` while more is coming.
     end: Option<End>,
     /// Since when no request waits for it.
@@ -128,7 +157,18 @@ impl Generation {
     }
 
     /// Takes an edit into what was typed. `false` when it is not typing along.
-    fn follow(&mut self, edit: ByteEdit, inserted: &str) -> bool {
+    fn follow(&mut self, edit: ByteEdit, removed: &str, inserted: &str) -> bool {
+        if let Some(added) = added_at(self.cursor(), edit, removed, inserted)
+            && !added.is_empty()
+        {
+            let edit = ByteEdit { start: self.cursor(), old_end: self.cursor(), ..edit };
+            return self.replaced(edit, added);
+        }
+        self.replaced(edit, inserted)
+    }
+
+    /// The same, of an edit that is all news.
+    fn replaced(&mut self, edit: ByteEdit, inserted: &str) -> bool {
         if edit.start < self.origin || edit.old_end != self.cursor() {
             return false;
         }
@@ -149,6 +189,15 @@ impl Generation {
         false
     }
 
+    /// The probability that the model gives to the first line of what is produced from byte `from` to
+    /// `until`, given all before; `None` where it does not say.
+    fn likelihood(&self, from: usize, until: usize) -> Option<f32> {
+        let text = self.produced.get(from..)?;
+        let begun = text.trim_start_matches(['\r', '\n']);
+        let line = begun.find('\n').map_or(text.len(), |at| text.len() - begun.len() + at);
+        self.odds.of(from..(from + line).min(until))
+    }
+
     /// What was shown and is not typed, behind what stands before it.
     fn on_screen(&self) -> Option<(String, String)> {
         let text = self.produced.get(self.typed.len()..self.shown)?;
@@ -161,15 +210,39 @@ impl State {
     /// Stops the generation. What of it is worth anything goes on the shelf.
     fn stop(&mut self) {
         let Some(generation) = self.generation.take() else { return };
-        let Generation { text, origin, context, mut produced, shown, end, .. } = generation;
+        let Generation { text, origin, context, mut produced, odds, shown, counted, end, .. } =
+            generation;
         if !matches!(end, Some(End::Complete | End::Cut)) {
             // Half a line that nobody has seen is worth nothing.
             let whole = produced.rfind('\n').map_or(0, |line_break| line_break + 1);
             produced.truncate(whole.max(shown));
         }
         if !produced.trim().is_empty() {
-            self.shelf.put(Shelved { text, origin, context, produced, shown });
+            self.shelf.put(Shelved { text, origin, context, produced, odds, shown, counted });
         }
+    }
+
+    /// What of an edit was an acceptance of what is offered.
+    fn take_up(&mut self, edit: ByteEdit, removed: &str, inserted: &str) -> Option<Count> {
+        let news = narrowed(edit, removed, inserted);
+        let mut last = LastEdit { added: news.start..news.new_end, counted: false };
+        let mut count = None;
+        if let Some(mut offer) = self.offer.take() {
+            let from = offer.at();
+            let taken = offer.edited(edit, removed, inserted);
+            count = match taken {
+                Taken::Whole { in_part: false } => Some(Count::Accepted),
+                Taken::Part { first: true } => Some(Count::Partly),
+                _ => None,
+            };
+            last.counted = matches!(taken, Taken::Whole { .. });
+            if last.counted || matches!(taken, Taken::Part { .. }) {
+                self.kept.follow(from..offer.at());
+            }
+            self.offer = (taken != Taken::Gone).then_some(offer);
+        }
+        self.last_edit = Some(last);
+        count
     }
 
     fn reject(&mut self) {
@@ -183,12 +256,23 @@ impl State {
 }
 
 impl Owner {
+    /// An owner that counts what becomes of suggestions in `tally`.
+    pub fn counting(tally: Arc<Tally>) -> Self {
+        Self { tally, ..Self::default() }
+    }
+
     /// Called for every edit, in order, on the read loop, before anything else sees the new text.
     /// Stops the running generation at once if the edit disagrees with what it has produced.
     pub fn edited(&self, edit: ByteEdit, removed: &str, inserted: &str) {
         let mut state = self.lock();
+        self.settle_in(&mut state);
         state.edits += 1;
-        let along = state.generation.as_mut().is_some_and(|running| running.follow(edit, inserted));
+        state.kept.edited(edit, removed, inserted);
+        if let Some(count) = state.take_up(edit, removed, inserted) {
+            self.tally.count(count);
+        }
+        let follow = |running: &mut Generation| running.follow(edit, removed, inserted);
+        let along = state.generation.as_mut().is_some_and(follow);
         state.touches.push(removed, inserted, along);
         if !along {
             state.turns += 1;
@@ -203,11 +287,33 @@ impl Owner {
         self.changed.send_replace(());
     }
 
+    /// The editor says that the user has just accepted a suggestion: the newest edit was that.
+    pub fn accepted(&self) {
+        let mut state = self.lock();
+        if let Some(last) = state.last_edit.take().filter(|last| !last.counted) {
+            self.tally.count(Count::Accepted);
+            state.kept.follow(last.added);
+        }
+    }
+
+    /// Counts what was kept of the acceptances that are half a minute old.
+    pub fn settle(&self) {
+        self.settle_in(&mut self.lock());
+    }
+
+    fn settle_in(&self, state: &mut State) {
+        for (accepted, kept) in state.kept.settle() {
+            self.tally.count(Count::Survived { accepted, kept });
+        }
+    }
+
     /// Stops everything: the document is closed, or what was asked for holds no longer.
     pub fn stop(&self) {
         let mut state = self.lock();
+        self.settle_in(&mut state);
         state.newest += 1;
         state.generation = None;
+        state.offer = None;
         state.shelf.clear();
         drop(state);
         self.changed.send_replace(());
@@ -231,7 +337,9 @@ impl Owner {
                     text: found.text,
                     context,
                     produced: found.produced,
+                    odds: found.odds,
                     shown: found.shown,
+                    counted: found.counted,
                     end: Some(End::Cut),
                     orphaned: None,
                     _task: None,
@@ -292,191 +400,15 @@ impl Owner {
     }
 }
 
-/// A request's place at its document's owner.
-///
-/// Dropped before its outcome (the editor cancelled), it stops the generation, unless an edit has
-/// come since: then the editor only moved on with the text, and the next request takes over.
-#[derive(Debug)]
-pub struct Ticket {
-    owner: Arc<Owner>,
-    number: u64,
-    /// Edits when the request came.
-    edits: u64,
-    turns: u64,
-    touch: Touch,
-    rhythm: Option<Duration>,
-    rest: Option<Duration>,
-    follows: bool,
-    text: Rope,
-    offset: usize,
-    context: u64,
-    settled: bool,
-}
-
-impl Ticket {
-    /// Lets the request stand while what is typed agrees with what is generated: its outcome is still
-    /// the one for its own place. For an editor that asks only once while a popup is on its way.
-    #[must_use]
-    pub fn following(mut self) -> Self {
-        self.follows = true;
-        self
+/// The text that an edit adds at byte `at`, what it replaces around that place staying the same:
+/// editors replace a word by itself with more behind it. `None` where it does something else.
+fn added_at<'t>(at: usize, edit: ByteEdit, removed: &str, inserted: &'t str) -> Option<&'t str> {
+    if removed.len() != edit.old_end - edit.start {
+        // A large part of a document, of which only the start is known.
+        return None;
     }
-
-    /// Whether it is [`Ticket::following`].
-    pub fn follows(&self) -> bool {
-        self.follows
-    }
-
-    /// What the user had done last when the request came.
-    pub fn touch(&self) -> Touch {
-        self.touch
-    }
-
-    /// Time between two keys while one types without a pause; `None` before there were any.
-    pub fn rhythm(&self) -> Option<Duration> {
-        self.rhythm
-    }
-
-    /// How long the editor had waited after the last edit when it asked; `None` before there was one.
-    pub fn rest(&self) -> Option<Duration> {
-        self.rest
-    }
-
-    /// Whether a generation serves this request already.
-    pub fn is_served(&self) -> bool {
-        self.owner
-            .lock()
-            .generation
-            .as_ref()
-            .is_some_and(|generation| generation.serves(self.offset))
-    }
-
-    /// Whether the user was shown exactly this and typed something else.
-    pub fn was_rejected(&self, text: &str) -> bool {
-        let before = stands_before(&self.text, self.offset);
-        let state = self.owner.lock();
-        state.rejected.iter().any(|(then, shown)| *then == before && shown == text)
-    }
-
-    /// Starts a generation for this request, unless the request is obsolete. `body` asks the model
-    /// and feeds the [`Sink`]; it is dropped the moment the generation is stopped.
-    pub fn start<Body, Running>(&self, body: Body)
-    where
-        Body: FnOnce(Sink) -> Running,
-        Running: Future<Output = ()> + Send + 'static,
-    {
-        let mut state = self.owner.lock();
-        if !self.stands(&state) {
-            return;
-        }
-        state.stop();
-        state.started += 1;
-        let number = state.started;
-        let running = body(Sink { owner: Arc::clone(&self.owner), number });
-        let owner = Arc::clone(&self.owner);
-        let task = OwnedTask::spawn(async move {
-            let orphaned = async {
-                while !owner.orphaned(number) {
-                    tokio::time::sleep(ORPHANED_AFTER / 4).await;
-                }
-            };
-            tokio::select! {
-                () = running => {}
-                () = orphaned => {}
-            }
-            owner.with(number, |generation| generation.end.get_or_insert(End::Cut).clone());
-        });
-        state.generation = Some(Generation {
-            number,
-            text: self.text.clone(),
-            origin: self.offset,
-            context: self.context,
-            typed: String::new(),
-            produced: String::new(),
-            shown: 0,
-            end: None,
-            orphaned: None,
-            _task: Some(task),
-        });
-    }
-
-    /// Waits until the request is obsolete.
-    pub async fn overtaken(&self) {
-        let mut changed = self.owner.changed.subscribe();
-        while self.stands(&self.owner.lock()) {
-            // The sender lives in the owner, which this ticket holds.
-            let _ = changed.changed().await;
-        }
-    }
-
-    /// Waits for what becomes of the request. `judge` says how many bytes to show of what was
-    /// produced from the request's place on, once that is decided; always when there is an [`End`].
-    pub async fn outcome(
-        &mut self,
-        judge: impl Fn(&str, Option<&End>) -> Option<usize>,
-    ) -> Outcome {
-        let mut changed = self.owner.changed.subscribe();
-        loop {
-            if let Some(outcome) = self.look(&judge) {
-                self.settled = outcome != Outcome::Stopped;
-                self.owner.changed.send_replace(());
-                return outcome;
-            }
-            let _ = changed.changed().await;
-        }
-    }
-
-    /// Gives the request up without stopping its generation: the next request may take it over.
-    pub fn hand_over(mut self) {
-        self.settled = true;
-    }
-
-    fn look(&self, judge: impl Fn(&str, Option<&End>) -> Option<usize>) -> Option<Outcome> {
-        let mut state = self.owner.lock();
-        if !self.stands(&state) {
-            return Some(Outcome::Overtaken);
-        }
-        let Some(generation) = &mut state.generation else { return Some(Outcome::Stopped) };
-        if let Some(End::Nothing { reason }) = &generation.end {
-            return Some(Outcome::Nothing(reason.clone()));
-        }
-        // Of a following request, not what was typed since.
-        let from = self.offset.checked_sub(generation.origin)?;
-        let Some(rest) = generation.produced.get(from..) else {
-            // What was typed is ahead of the model.
-            return generation.end.as_ref().map(|_| Outcome::Stopped);
-        };
-        let shown = generation.shown;
-        let until = if shown > generation.typed.len().max(from) {
-            shown
-        } else {
-            from + judge(rest, generation.end.as_ref())?
-        };
-        if until <= generation.typed.len().max(from) {
-            return Some(Outcome::Nothing("the model had nothing to add".to_owned()));
-        }
-        generation.shown = until;
-        Some(Outcome::Text(generation.produced.get(from..until)?.to_owned()))
-    }
-
-    fn stands(&self, state: &State) -> bool {
-        let unturned = self.follows && state.turns == self.turns;
-        state.newest == self.number && (state.edits == self.edits || unturned)
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut state = self.owner.lock();
-        let cancelled = state.newest == self.number && state.edits == self.edits;
-        if !self.settled && cancelled {
-            state.stop();
-        } else if state.newest == self.number
-            && let Some(generation) = &mut state.generation
-        {
-            generation.orphaned = Some(Instant::now());
-        }
-    }
+    let before = at.checked_sub(edit.start)?;
+    inserted.strip_prefix(removed.get(..before)?)?.strip_suffix(removed.get(before..)?)
 }
 
 /// What tells one place from another: what stands before byte `at` on its line, and the line above.
@@ -489,82 +421,6 @@ fn last_two_lines(text: &str) -> &str {
     let line = text.rfind('\n').unwrap_or_default();
     let above = text[..line].rfind('\n').map_or(0, |line_break| line_break + 1);
     &text[above..]
-}
-
-/// Where a generation puts what it produces.
-#[derive(Debug)]
-pub struct Sink {
-    owner: Arc<Owner>,
-    number: u64,
-}
-
-impl Sink {
-    /// Adds text. [`ControlFlow::Break`] when what the user has typed meanwhile disagrees with it:
-    /// there is no use for more.
-    pub fn push(&self, text: &str) -> ControlFlow<()> {
-        let pushed = self.owner.with(self.number, |generation| {
-            generation.produced.push_str(text);
-            generation.agrees()
-        });
-        if pushed == Some(true) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    }
-
-    /// Nothing more is coming, for the time being at least. Half a line at the end of a text that was
-    /// cut is taken back, unless it is the only one or has been shown.
-    pub fn end(&self, end: End) {
-        self.owner.with(self.number, |generation| {
-            if end == End::Cut
-                && let Some(line_break) = generation.produced.trim_end().rfind('\n')
-            {
-                let needed = generation.shown.max(generation.typed.len());
-                let needed = needed.min(generation.produced.len());
-                if !generation.produced[..line_break].trim().is_empty() {
-                    generation.produced.truncate(needed.max(line_break + 1));
-                }
-            }
-            generation.end = Some(end);
-        });
-    }
-
-    /// More is coming after all, behind `bridge`.
-    pub fn go_on(&self, bridge: &str) {
-        self.owner.with(self.number, |generation| {
-            generation.produced.push_str(bridge);
-            generation.end = None;
-        });
-    }
-
-    /// Takes back what was produced behind its first `len` bytes, unless it is typed already.
-    pub fn take_back(&self, len: usize) {
-        self.owner.with(self.number, |generation| {
-            let needed = len.max(generation.typed.len());
-            if generation.produced.is_char_boundary(needed) {
-                generation.produced.truncate(needed);
-            }
-        });
-    }
-
-    /// Whether a request waits for this generation now.
-    pub fn is_awaited(&self) -> bool {
-        self.owner.peek(self.number, |generation| generation.orphaned.is_none()).unwrap_or(false)
-    }
-
-    /// Waits until all that was produced has been shown, and returns it; `None` when the generation
-    /// was stopped, or ended with nothing to show.
-    pub async fn exhausted(&self) -> Option<String> {
-        let mut changed = self.owner.changed.subscribe();
-        loop {
-            let produced = self.owner.peek(self.number, |generation| {
-                let left = generation.produced.get(generation.shown..).unwrap_or_default();
-                let exhausted = generation.shown > 0 && left.trim().is_empty();
-                exhausted.then(|| generation.produced.clone())
-            })?;
-            if produced.is_some() {
-                return produced;
-            }
-            let _ = changed.changed().await;
-        }
-    }
 }
 
 #[cfg(test)]

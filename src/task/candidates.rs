@@ -1,5 +1,6 @@
 //! More than one suggestion to choose from, for somebody who asked for it: the same question put again
-//! with some chance in the answer, what is fit to show of it, the likeliest first.
+//! with some chance in the answer, and what is fit to show of it: first what leaves the fewest parse
+//! errors, and of that what the model finds likeliest.
 
 use std::time::Duration;
 
@@ -23,23 +24,38 @@ const MOST: usize = 3;
 /// above it, nonsense.
 const TEMPERATURES: [f32; 4] = [0.5, 0.8, 0.5, 0.8];
 
-/// How long somebody waits for more once there is a first.
+/// How long somebody waits for all of them.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Something to choose.
+struct Candidate {
+    text: String,
+    /// Bytes around the cursor that do not parse with it.
+    errors: usize,
+    /// How likely the model finds its first line: the natural logarithm of the probability.
+    odds: f32,
+}
 
 /// Up to three different suggestions, `first` among them.
 pub(super) async fn candidates(request: &Request, first: Option<String>) -> Vec<String> {
-    let mut found: Vec<(String, Option<f32>)> =
-        first.into_iter().map(|text| (text, None)).collect();
+    let mut found: Vec<Candidate> = Vec::new();
+    if let Some(text) = first {
+        let extent = request.extent();
+        let errors = Surroundings::of(&request.place(extent)).errors_with(&text);
+        // It was said without chance: nothing is likelier.
+        found.push(Candidate { text, errors, odds: f32::INFINITY });
+    }
     let asking = async {
         for temperature in TEMPERATURES {
             let Ok(serving) = serving(&request.desk) else { return };
             let extent = extent(&serving, &request.snapshot.text, request.offset);
             let surroundings = Surroundings::of(&request.place(extent));
             let generation = request.generation(serving, temperature);
-            let Some((raw, confidence)) = say(&generation).await else { return };
+            let Some((raw, odds)) = say(&generation).await else { return };
             let Ok(text) = surroundings.fit(&raw) else { continue };
-            if found.iter().all(|(other, _)| *other != text) {
-                found.push((text, confidence));
+            if found.iter().all(|other| other.text != text) {
+                let errors = surroundings.errors_with(&text);
+                found.push(Candidate { text, errors, odds: odds.unwrap_or(f32::NEG_INFINITY) });
             }
             if found.len() == MOST {
                 return;
@@ -48,32 +64,37 @@ pub(super) async fn candidates(request: &Request, first: Option<String>) -> Vec<
     };
     // What has come until then is enough.
     let _ = tokio::time::timeout(PATIENCE, asking).await;
-    // The first was asked for without chance: nothing is likelier.
-    let by_chance = usize::from(found.first().is_some_and(|(_, confidence)| confidence.is_none()));
-    found[by_chance..].sort_by(|(_, a), (_, b)| b.unwrap_or(0.0).total_cmp(&a.unwrap_or(0.0)));
-    found.into_iter().map(|(text, _)| text).collect()
+    found.sort_by(|a, b| a.errors.cmp(&b.errors).then(b.odds.total_cmp(&a.odds)));
+    found.into_iter().map(|candidate| candidate.text).collect()
 }
 
-/// What the model says, once it is decided how much of it to show.
+/// What the model says, once it is decided how much of it to show, and the natural logarithm of how
+/// likely it found that.
 async fn say(generation: &Generation) -> Option<(String, Option<f32>)> {
     let queue = generation.desk.queue(&generation.serving);
     let turn = queue.enter(Rank::Ahead, generation.serving.slots.unwrap_or(1)).await;
     let saying = async {
         let mut events = generation.ask().await.ok()?.2;
         let mut said = String::new();
+        let mut odds = None;
         loop {
             match events.next().await.transpose().ok()? {
+                // Of the first line, which all of them have: a longer one is not the less likely.
+                Some(Event::Odds(logprob)) if !said.trim_start().contains('\n') => {
+                    *odds.get_or_insert_default() += logprob;
+                }
+                Some(Event::Odds(_) | Event::Evaluating { .. }) => {}
                 Some(Event::Text(text)) => {
                     said.push_str(&text);
                     if let Some(keep) = judge(generation.extent, &said, None) {
                         said.truncate(keep);
-                        return Some((said, None));
+                        return Some((said, odds));
                     }
                 }
                 Some(Event::Done(usage)) => {
                     let end = if usage.stop == Stop::Limit { End::Cut } else { End::Complete };
                     said.truncate(judge(generation.extent, &said, Some(&end)).unwrap_or_default());
-                    return Some((said, usage.confidence));
+                    return Some((said, odds));
                 }
                 None => return None,
             }

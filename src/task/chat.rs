@@ -5,6 +5,7 @@
 
 use std::{
     future::ready,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     egress::Refusal,
     model::{
-        self, Budget, Event, ModelError, Prompt, Stop,
+        self, Budget, Event, ModelError, Prompt, Stop, Tier,
         budget::Overflow,
         cloud::{CloudError, Ending},
     },
@@ -106,8 +107,8 @@ impl<'a> Talk<'a> {
             }
             (self.progress)(Stage::Asking);
             let said = match &*asked {
-                Asked::Machine(serving) => self.near(serving, attempt).await,
-                Asked::Network(lease) => self.near(&lease.serving, attempt).await,
+                Asked::Machine(serving) => self.near(serving, rung.tier, attempt).await,
+                Asked::Network(lease) => self.near(&lease.serving, rung.tier, attempt).await,
                 Asked::Cloud(line) => self.cloud(line, attempt).await,
             };
             if let Err(Failure::Outage(why) | Failure::Barred(why) | Failure::Task(why)) = &said {
@@ -134,9 +135,18 @@ impl<'a> Talk<'a> {
 
     /// Asks a model of this machine or of the private network, again while its server is busy or
     /// loads it.
-    async fn near(&self, serving: &Serving, attempt: &Attempt) -> Result<Said, Failure<Unasked>> {
+    async fn near(
+        &self,
+        serving: &Serving,
+        tier: Tier,
+        attempt: &Attempt,
+    ) -> Result<Said, Failure<Unasked>> {
+        let may_see = |path: &Path| self.ground.reach.may_see(tier, path);
+        let mistake = attempt.mistake.as_ref();
+        let mistake = mistake.map(|mistake| self.question.told(mistake, tier, may_see));
+        let attempt = Attempt { mistake, ..attempt.clone() };
         let retries = Retries { max: 0, ..self.ground.retries() };
-        let ask = async |_| self.near_once(serving, attempt).await;
+        let ask = async |_| self.near_once(serving, &attempt).await;
         let said = retry(retries, ask, async |said| Ok(said)).await;
         said.map_err(|gave_up| match gave_up {
             GaveUp::Failed(unasked @ Unasked::NoRoom { .. }) => Failure::Task(unasked),
@@ -183,6 +193,8 @@ impl<'a> Talk<'a> {
             _ if error.is_outage() => Failure::Outage(error.into()),
             _ => Failure::Task(error.into()),
         })?;
+        let (model, name) = (line.cloud().model(), line.cloud().name());
+        (self.progress)(Stage::Answered(format!("{model} at {name}: {}", answer.bill)));
         let stop = match answer.ending {
             Ending::Complete => Stop::Complete,
             Ending::Limit => Stop::Limit,
@@ -215,6 +227,7 @@ pub(super) async fn answer(
                 said.text.push_str(&text);
                 heard(&said.text);
             }
+            Event::Evaluating { .. } | Event::Odds(_) => {}
             Event::Done(usage) => {
                 said.stop = usage.stop;
                 if let Some(reported) = usage.prompt_tokens {

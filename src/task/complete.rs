@@ -10,7 +10,9 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Desk,
     candidates::candidates,
+    gate::unsure,
     generation::{Generation, extent, unasked},
+    prefill::prepare,
     quiet::{Quiet, quiet},
 };
 use crate::{
@@ -69,6 +71,8 @@ pub enum Answer {
 /// Takes a ticket for what follows at byte `offset` of `snapshot`. Costs microseconds: for the read
 /// loop, in the order in which requests come.
 pub fn ask(desk: &Desk, snapshot: &Snapshot, offset: usize) -> Ticket {
+    desk.interrupt_idle();
+    desk.visit(snapshot, offset);
     snapshot.owner.ask(&snapshot.text, offset, desk.serving_id())
 }
 
@@ -98,6 +102,9 @@ pub async fn complete(
         Answer::Suggestions(_) => request.desk.note(None),
         Answer::Nothing(reason) => request.desk.note(Some(reason.clone())),
         Answer::Overtaken | Answer::Late => {}
+    }
+    if audience.is_unasked() && answer != Answer::Overtaken {
+        prepare(request);
     }
     answer
 }
@@ -142,7 +149,8 @@ impl Request {
             let place = self.place(extent);
             let outcome = {
                 let judge = |produced: &str, end: Option<&End>| judge(extent, produced, end);
-                let mut outcome = std::pin::pin!(ticket.outcome(judge));
+                let gate = |likelihood| unsure(likelihood, self.show_above());
+                let mut outcome = std::pin::pin!(ticket.outcome(judge, gate));
                 tokio::select! {
                     outcome = &mut outcome => outcome,
                     // While the model is thinking.
@@ -167,7 +175,7 @@ impl Request {
                         Ok(first) if self.audience == Audience::Invoked => {
                             self.instead(ticket, Some(first), String::new()).await
                         }
-                        Ok(text) => Answer::Suggestions(vec![text]),
+                        Ok(text) => self.offer(ticket, vec![text]),
                         Err(unfit) => self.instead(ticket, None, unfit.to_string()).await,
                     };
                 }
@@ -203,11 +211,17 @@ impl Request {
         if !self.audience.is_unasked() {
             return Duration::ZERO;
         }
-        if let Some(ms) = self.settings.debounce_ms.set() {
-            return Duration::from_millis(ms.get());
+        let wait = if let Some(ms) = self.settings.debounce_ms.set() {
+            Duration::from_millis(ms.get())
+        } else {
+            let waited = ticket.rest().unwrap_or_default();
+            self.desk.speed(serving).debounce(ticket.rhythm(), waited)
+        };
+        match self.audience {
+            // Nothing is asked once a popup's patience is over.
+            Audience::Popup(patience) => wait.min(patience / 2),
+            _ => wait,
         }
-        let waited = ticket.rest().unwrap_or_default();
-        self.desk.speed(serving).debounce(ticket.rhythm(), waited)
     }
 
     /// What there is to choose from, if somebody asked for a suggestion by a key; else `first`, or the
@@ -221,7 +235,22 @@ impl Request {
         } else {
             first.into_iter().collect()
         };
-        if all.is_empty() { Answer::Nothing(reason) } else { Answer::Suggestions(all) }
+        if all.is_empty() { Answer::Nothing(reason) } else { self.offer(ticket, all) }
+    }
+
+    /// Hands suggestions over, and counts that for an editor.
+    fn offer(&self, ticket: &Ticket, all: Vec<String>) -> Answer {
+        if let Some(first) = all.first().filter(|_| self.audience != Audience::Command) {
+            ticket.offers(first);
+        }
+        Answer::Suggestions(all)
+    }
+
+    /// What a model has to find likelier than this to be shown unasked. The one in this process has
+    /// a measure of its own, for the whole of what it says.
+    fn show_above(&self) -> f32 {
+        let own = serving(&self.desk).is_ok_and(|serving| serving.model.card.is_some());
+        if own || !self.audience.is_unasked() { 0.0 } else { self.settings.show_above.get() }
     }
 
     pub(super) fn generation(&self, serving: Serving, temperature: f32) -> Generation {
@@ -238,7 +267,7 @@ impl Request {
         }
     }
 
-    fn extent(&self) -> Extent {
+    pub(super) fn extent(&self) -> Extent {
         match serving(&self.desk) {
             Ok(serving) => extent(&serving, &self.snapshot.text, self.offset),
             Err(_) => Extent::at(&self.snapshot.text, self.offset),

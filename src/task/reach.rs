@@ -15,7 +15,7 @@ use crate::{
     egress::{
         Border, Destination, Nobody, OneTask, Parcel, Permit, Refusal, Trust, User, Withheld,
     },
-    model::TokenCounter,
+    model::{Tier, TokenCounter},
     route::{Private, Standing},
 };
 
@@ -109,6 +109,15 @@ impl Reach {
         };
         all.extend(distrust(trusted));
         Ok(all)
+    }
+
+    /// Whether a model at `tier` may be shown text of the file at `path`. Clouds are the border's affair.
+    pub(super) fn may_see(&self, tier: Tier, path: &Path) -> bool {
+        let admitted = self.border.as_ref().map(|border| border.admit(path));
+        match tier {
+            Tier::ThisMachine => !matches!(admitted, Ok(Err(Withheld::Excluded { .. }))),
+            Tier::PrivateNetwork | Tier::Cloud => matches!(admitted, Ok(Ok(_))),
+        }
     }
 
     /// What keeps a task here that leaves out whatever of `paths` may not leave, so that only all of

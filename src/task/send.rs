@@ -42,22 +42,10 @@ impl Sending<'_> {
     where
         Building: Future<Output = Result<Prompt, E>>,
     {
-        let Self { desk, settings, serving, ceiling, output, .. } = *self;
-        let num_ctx = serving.num_ctx(settings.max_local_context_tokens.size());
-        let mut context = serving.context(ceiling);
+        let mut context = self.serving.context(self.ceiling);
         loop {
-            let budget = Budget::new(ceiling, context, output, desk.counter(serving));
-            let prompt = Arc::new(build(budget).await.map_err(Unsent::Unbuilt)?);
-            let job = Job {
-                model: serving.model.name.clone(),
-                prompt: Arc::clone(&prompt),
-                temperature: self.temperature,
-                stop: self.stop.to_vec(),
-                num_ctx,
-                keep_alive: settings.keep_alive.as_str().to_owned(),
-                slot: None,
-            };
-            let error = match serving.provider.generate(job).await {
+            let prompt = Arc::new(build(self.budget(context)).await.map_err(Unsent::Unbuilt)?);
+            let error = match self.once(Arc::clone(&prompt)).await {
                 Ok(events) => return Ok((prompt, events)),
                 Err(error) => error,
             };
@@ -65,6 +53,27 @@ impl Sending<'_> {
             // Smaller each time, so there is an end to it.
             context = Some(less.ok_or(Unsent::Model(error))?);
         }
+    }
+
+    /// The room for a prompt at a server with this context, in tokens.
+    pub(super) fn budget(&self, context: Option<usize>) -> Budget {
+        Budget::new(self.ceiling, context, self.output, self.desk.counter(self.serving))
+    }
+
+    /// Sends a prompt as it is.
+    pub(super) async fn once(&self, prompt: Arc<Prompt>) -> Result<Events, ModelError> {
+        let Self { settings, serving, .. } = self;
+        self.desk.sent(serving, &prompt);
+        let job = Job {
+            model: serving.model.name.clone(),
+            prompt,
+            temperature: self.temperature,
+            stop: self.stop.to_vec(),
+            num_ctx: serving.num_ctx(settings.max_local_context_tokens.size()),
+            keep_alive: settings.keep_alive.as_str().to_owned(),
+            slot: None,
+        };
+        serving.provider.generate(job).await
     }
 }
 

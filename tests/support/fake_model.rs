@@ -236,6 +236,7 @@ impl Default for Ending {
 enum Say {
     Accept,
     Text(String),
+    Likely(String, f32),
     Raw(Vec<u8>),
     Finish(Ending),
     /// The end of the body without the last message.
@@ -253,6 +254,11 @@ impl Generation {
     /// Sends text as the server would.
     pub fn send(&self, text: &str) {
         self.say(Say::Text(text.to_owned()));
+    }
+
+    /// Sends text and how likely the model found it: the natural logarithm of its probability.
+    pub fn send_likely(&self, text: &str, logprob: f32) {
+        self.say(Say::Likely(text.to_owned(), logprob));
     }
 
     /// Sends bytes of the body as they are.
@@ -476,6 +482,19 @@ impl Answer {
         let (body, last) = match say {
             Say::Accept => (Vec::new(), false),
             Say::Text(text) => (self.message(&self.text(&text)), false),
+            Say::Likely(text, logprob) => {
+                let mut message = self.text(&text);
+                let token = json!({ "token": text, "logprob": logprob, "top_logprobs": [] });
+                match self.path.as_str() {
+                    "/api/generate" => message["logprobs"] = json!([token]),
+                    "/v1/completions" => {
+                        message["choices"][0]["logprobs"] =
+                            json!({ "tokens": [text], "token_logprobs": [logprob] });
+                    }
+                    _ => message["completion_probabilities"] = json!([token]),
+                }
+                (self.message(&message), false)
+            }
             Say::Raw(raw) => (raw, false),
             Say::Finish(ending) => (self.finish(ending), true),
             Say::End => (Vec::new(), true),

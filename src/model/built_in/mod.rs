@@ -7,9 +7,12 @@
 mod file;
 mod trial;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use futures::{FutureExt, StreamExt, future, future::BoxFuture};
+use futures::{FutureExt, StreamExt, future, future::BoxFuture, stream};
 
 use super::{
     Event, Events, Form, Job, Kind, ModelError, ModelFacts, Prompt, Provider, Segment, Sighting,
@@ -98,12 +101,20 @@ impl BuiltIn {
             ..engine::Job::new(tokens, job.prompt.output())
         };
         let model = job.model;
-        let events = engine.generate(asked).filter_map(move |event| {
-            future::ready(match event {
-                Ok(engine::Event::Token { text, .. }) if text.is_empty() => None,
-                Ok(engine::Event::Token { text, .. }) => Some(Ok(Event::Text(text))),
-                Ok(engine::Event::Done(usage)) => Some(Ok(Event::Done(cost(&usage)))),
-                Err(error) => Some(Err(refused(&model, &error))),
+        // Of tokens whose bytes went into a neighbour's character.
+        let mut before = 0.0;
+        let events = engine.generate(asked).flat_map(move |event| {
+            stream::iter(match event {
+                Ok(engine::Event::Token { text, logprob, .. }) => {
+                    before += logprob;
+                    if text.is_empty() {
+                        vec![]
+                    } else {
+                        vec![Ok(Event::Odds(mem::take(&mut before))), Ok(Event::Text(text))]
+                    }
+                }
+                Ok(engine::Event::Done(usage)) => vec![Ok(Event::Done(cost(&usage)))],
+                Err(error) => vec![Err(refused(&model, &error))],
             })
         });
         Ok(events.boxed())

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use ropey::Rope;
 
+use super::odds::Odds;
+
 /// Results that are kept of one document.
 const ROOM: usize = 24;
 
@@ -27,8 +29,11 @@ pub(super) struct Shelved {
     /// What else the model saw: results drawn from other definitions are different results.
     pub(super) context: u64,
     pub(super) produced: String,
+    pub(super) odds: Odds,
     /// How much of it was shown.
     pub(super) shown: usize,
+    /// And counted.
+    pub(super) counted: usize,
 }
 
 /// The last results of one document, the newest first.
@@ -49,9 +54,9 @@ impl Shelf {
         offset: usize,
         context: u64,
     ) -> Option<(Shelved, usize)> {
-        let line_idx = text.byte_to_line(offset);
-        // What stands in front of the cursor of a result: at most the lines that one has.
-        let near = text.line_to_byte(line_idx.saturating_sub(30));
+        // What stands in front of the cursor of a result: at most as much as one has.
+        let longest = self.0.iter().map(|result| result.produced.len()).max()?;
+        let near = text.char_to_byte(text.byte_to_char(offset.saturating_sub(longest)));
         let before = text.get_byte_slice(near..offset)?.to_string();
         self.0.iter().filter(|result| result.context == context).find_map(|result| {
             let fits = |typed: &usize| {
@@ -107,7 +112,9 @@ mod tests {
         };
         let mut shelf = Shelf::default();
         let (text, origin) = split(then);
-        shelf.put(Shelved { text, origin, context: 7, produced: "foo(1);".to_owned(), shown: 7 });
+        let produced = "foo(1);".to_owned();
+        let odds = Odds::default();
+        shelf.put(Shelved { text, origin, context: 7, produced, odds, shown: 7, counted: 7 });
         let (text, offset) = split(now);
         assert_eq!(shelf.find(&text, offset, 7).map(|(_, typed)| typed), typed, "{now}");
         assert!(shelf.find(&text, offset, 8).is_none(), "of another context");

@@ -20,7 +20,7 @@ fn start(ticket: &Ticket) -> mpsc::UnboundedSender<Step> {
         while let Some(step) = next.recv().await {
             match step {
                 Step::Push(text) => {
-                    if sink.push(text).is_break() {
+                    if sink.push(text, None).is_break() {
                         std::future::pending::<()>().await;
                     }
                 }
@@ -66,7 +66,7 @@ impl Typed {
 /// What becomes of a request that wants a line.
 async fn outcome(ticket: &mut Ticket) -> Outcome {
     let line = |text: &str, end: Option<&End>| text.find('\n').or(end.map(|_| text.len()));
-    ticket.outcome(line).await
+    ticket.outcome(line, |_| None).await
 }
 
 async fn stopped(steps: &mpsc::UnboundedSender<Step>) {
@@ -317,16 +317,16 @@ async fn a_generation_goes_on_when_all_of_it_is_shown() {
     let (on, goes_on) = tokio::sync::oneshot::channel();
     let (over, is_over) = tokio::sync::oneshot::channel();
     ticket.start(|sink: Sink| async move {
-        let _ = sink.push("one();");
+        let _ = sink.push("one();", None);
         sink.end(End::Complete);
         assert_eq!(sink.exhausted().await.as_deref(), Some("one();"));
         sink.go_on("\n");
         on.send(()).expect("the test waits");
-        let _ = sink.push("two();\nhalf");
+        let _ = sink.push("two();\nhalf", None);
         sink.end(End::Cut);
         assert_eq!(sink.exhausted().await.as_deref(), Some("one();\ntwo();\n"));
         sink.go_on("");
-        let _ = sink.push("unsure");
+        let _ = sink.push("unsure", None);
         sink.take_back(14);
         sink.end(End::Complete);
         over.send(()).expect("the test waits");

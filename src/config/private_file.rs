@@ -1,4 +1,4 @@
-//! Files that the user alone can read.
+//! Files that the user alone can read: what is kept in the folders that this room knows.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Makes a folder that nobody else can enter. One that exists stays as it is.
-pub(super) fn folder(path: &Path) -> io::Result<()> {
+pub(crate) fn folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -16,7 +16,7 @@ pub(super) fn folder(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a file to read and to append to; makes it where there is none.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
@@ -30,7 +30,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 
 /// Writes a whole file so that a reader finds the old or the new one, also after a loss of power. The
 /// caller holds a lock.
-pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

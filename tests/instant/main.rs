@@ -4,7 +4,10 @@
 
 #![expect(clippy::print_stdout, reason = "figures to be read beside the assertions")]
 
+mod accepted;
+#[path = "../support/mod.rs"]
 mod support;
+mod sure;
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +23,7 @@ const FILE: &str = "file:///w/src/a.rs";
 const CANCELLED: i64 = -32_800;
 
 /// Real lines to type: of a file of this crate, from its first function on.
-const SOURCE: &str = include_str!("../src/session/hold.rs");
+const SOURCE: &str = include_str!("../../src/session/hold.rs");
 
 async fn editor(model: &FakeModel, completion: Json) -> Client {
     let options = json!({
