@@ -263,7 +263,7 @@ fn print(page: &mut String, order: &str, requests: &[Request], each: bool) {
     };
     let mut heads = format!("{order}, {} requests", requests.len());
     row(&format!("{heads}: tokens"), &mut prompts);
-    heads = "of them reused, in percent".to_owned();
+    "of them reused, in percent".clone_into(&mut heads);
     row(&heads, &mut reused);
     row("evaluated anew, in percent", &mut evaluated);
     if each {

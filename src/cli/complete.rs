@@ -129,13 +129,12 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
     if let Some(report) = report {
         let serving = &report.serving;
         let counted = report.usage.and_then(|usage| usage.prompt_tokens);
-        let mut prompt = counted.map_or_else(
+        let prompt = counted.map_or_else(
             || format!("about {} tokens in", report.prompt.tokens()),
             |tokens| format!("{tokens} tokens in"),
         );
-        if let Some(cached) = report.usage.and_then(|usage| usage.cached_tokens) {
-            prompt += &format!(" ({cached} of them cached)");
-        }
+        let cached = report.usage.and_then(|usage| usage.cached_tokens);
+        let cached = cached.map_or(String::new(), |tokens| format!(" ({tokens} of them cached)"));
         let output = report.usage.and_then(|usage| usage.output_tokens);
         let output = output.map_or("an unknown number of".to_owned(), |tokens| tokens.to_string());
         let first = report
@@ -143,7 +142,7 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             .map_or(String::new(), |first| format!(", first text after {:.0} ms", ms(first)));
         writeln!(
             about,
-            "{} at {} ({}), {}: {prompt}, {output} out{first}, {:.0} ms in all",
+            "{} at {} ({}), {}: {prompt}{cached}, {output} out{first}, {:.0} ms in all",
             serving.model.name,
             serving.provider.endpoint(),
             serving.provider.kind(),

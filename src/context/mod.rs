@@ -3,6 +3,7 @@
 
 mod infer;
 pub mod layout;
+pub mod map;
 mod outline;
 pub mod prompt;
 pub mod rank;

@@ -35,8 +35,8 @@ impl User for Nobody {
 }
 
 /// A user whose "once" holds for one task: a task that asks again after a wrong answer is not asked
-/// about again, as long as it goes to the same place and shows no line that was not agreed to. What is
-/// private is asked about each time.
+/// about again, as long as it goes to the same place and shows no line that was not agreed to, be it
+/// that the model was allowed to read on. What is private is asked about each time.
 pub struct OneTask {
     user: Arc<dyn User>,
     agreed: Mutex<Option<Manifest>>,

@@ -25,6 +25,12 @@ pub const TEST: &str = "hearth.test";
 /// The command that explains code; takes a [`PlaceArguments`].
 pub const EXPLAIN: &str = "hearth.explain";
 
+/// The command that answers a question about the whole workspace; takes an [`AnalyzeArguments`].
+pub const ANALYZE: &str = "hearth.analyzeCodebase";
+
+/// The scheme of documents whose text this server gives on `workspace/textDocumentContent`.
+pub const SCHEME: &str = "hearth";
+
 /// The command behind the action that stands where no model follows instructions.
 pub const INSTALL: &str = "hearth.install";
 
@@ -80,6 +86,27 @@ pub enum ActionName {
     HandleErrors,
     Document,
     Fix,
+}
+
+/// What to find out about the workspace. A question or a kind has to be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnalyzeArguments {
+    /// In the user's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// A kind's name, such as `dead-code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What it is confined to, absolute or from the first workspace folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Nothing of it may leave this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
+    /// It is sent up for this run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cloud: bool,
 }
 
 /// The command that asks the user whether the open folders are trusted.

@@ -83,7 +83,7 @@ async fn say(generation: &Generation) -> Option<(String, Option<f32>)> {
                 Some(Event::Odds(logprob)) if !said.trim_start().contains('\n') => {
                     *odds.get_or_insert_default() += logprob;
                 }
-                Some(Event::Odds(_)) => {}
+                Some(Event::Odds(_) | Event::Evaluating { .. }) => {}
                 Some(Event::Text(text)) => {
                     said.push_str(&text);
                     if let Some(keep) = judge(generation.extent, &said, None) {
@@ -91,7 +91,6 @@ async fn say(generation: &Generation) -> Option<(String, Option<f32>)> {
                         return Some((said, odds));
                     }
                 }
-                Some(Event::Evaluating { .. }) => {}
                 Some(Event::Done(usage)) => {
                     let end = if usage.stop == Stop::Limit { End::Cut } else { End::Complete };
                     said.truncate(judge(generation.extent, &said, Some(&end)).unwrap_or_default());

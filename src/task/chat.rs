@@ -5,6 +5,7 @@
 
 use std::{
     future::ready,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     egress::Refusal,
     model::{
-        self, Event, ModelError, Stop,
+        self, Budget, Event, ModelError, Prompt, Stop, Tier,
         budget::Overflow,
         cloud::{CloudError, Ending},
     },
@@ -106,8 +107,8 @@ impl<'a> Talk<'a> {
             }
             (self.progress)(Stage::Asking);
             let said = match &*asked {
-                Asked::Machine(serving) => self.near(serving, attempt).await,
-                Asked::Network(lease) => self.near(&lease.serving, attempt).await,
+                Asked::Machine(serving) => self.near(serving, rung.tier, attempt).await,
+                Asked::Network(lease) => self.near(&lease.serving, rung.tier, attempt).await,
                 Asked::Cloud(line) => self.cloud(line, attempt).await,
             };
             if let Err(Failure::Outage(why) | Failure::Barred(why) | Failure::Task(why)) = &said {
@@ -134,9 +135,18 @@ impl<'a> Talk<'a> {
 
     /// Asks a model of this machine or of the private network, again while its server is busy or
     /// loads it.
-    async fn near(&self, serving: &Serving, attempt: &Attempt) -> Result<Said, Failure<Unasked>> {
+    async fn near(
+        &self,
+        serving: &Serving,
+        tier: Tier,
+        attempt: &Attempt,
+    ) -> Result<Said, Failure<Unasked>> {
+        let may_see = |path: &Path| self.ground.reach.may_see(tier, path);
+        let mistake = attempt.mistake.as_ref();
+        let mistake = mistake.map(|mistake| self.question.told(mistake, tier, may_see));
+        let attempt = Attempt { mistake, ..attempt.clone() };
         let retries = Retries { max: 0, ..self.ground.retries() };
-        let ask = async |_| self.near_once(serving, attempt).await;
+        let ask = async |_| self.near_once(serving, &attempt).await;
         let said = retry(retries, ask, async |said| Ok(said)).await;
         said.map_err(|gave_up| match gave_up {
             GaveUp::Failed(unasked @ Unasked::NoRoom { .. }) => Failure::Task(unasked),
@@ -154,45 +164,17 @@ impl<'a> Talk<'a> {
         attempt: &Attempt,
     ) -> Result<Said, Setback<Unasked>> {
         let Ground { desk, settings, .. } = self.ground;
-        let output = self.question.output;
         let sending = Sending {
             desk,
             settings,
             serving,
             ceiling: settings.max_local_context_tokens.size(),
-            output,
+            output: self.question.output,
             temperature: attempt.temperature,
             stop: &[],
         };
-        let _turn = desk.queue(serving).enter(Rank::Work, serving.slots.unwrap_or(1)).await;
-        let build = |budget| ready(self.question.prompt(&budget, attempt.mistake.as_ref()));
-        let (prompt, mut events) = sending.send(build).await.map_err(|unsent| match unsent {
-            Unsent::Unbuilt(Overflow { tokens, left }) => {
-                Setback::Final(Unasked::NoRoom { needed: tokens + output, room: left + output })
-            }
-            Unsent::Model(error) => setback(error),
-        })?;
-        let mut said = Said { text: String::new(), stop: Stop::Unsaid };
-        while let Some(event) = events.next().await {
-            match event.map_err(setback)? {
-                Event::Text(text) => {
-                    said.text.push_str(&text);
-                    self.heard(&said.text);
-                }
-                Event::Evaluating { .. } | Event::Odds(_) => {}
-                Event::Done(usage) => {
-                    said.stop = usage.stop;
-                    if let Some(reported) = usage.prompt_tokens {
-                        desk.counter(serving).calibrate(&prompt, reported);
-                    }
-                    let context = serving.context(sending.ceiling);
-                    if let Some(cut) = model::budget::truncated(&prompt, &usage, context) {
-                        desk.warn_once(serving, &cut);
-                    }
-                }
-            }
-        }
-        Ok(said)
+        let build = |budget| self.question.prompt(&budget, attempt.mistake.as_ref());
+        answer(&sending, build, &|text| self.heard(text)).await
     }
 
     /// Asks a cloud, past the border.
@@ -211,6 +193,8 @@ impl<'a> Talk<'a> {
             _ if error.is_outage() => Failure::Outage(error.into()),
             _ => Failure::Task(error.into()),
         })?;
+        let (model, name) = (line.cloud().model(), line.cloud().name());
+        (self.progress)(Stage::Answered(format!("{model} at {name}: {}", answer.bill)));
         let stop = match answer.ending {
             Ending::Complete => Stop::Complete,
             Ending::Limit => Stop::Limit,
@@ -220,8 +204,47 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// Waits for a turn at a model of this machine or of the private network, and asks it. `heard` is shown
+/// all that was said so far. Dropping the future closes the connection, which stops the model.
+pub(super) async fn answer(
+    sending: &Sending<'_>,
+    build: impl Fn(Budget) -> Result<Prompt, Overflow>,
+    heard: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Said, Setback<Unasked>> {
+    let Sending { desk, serving, output, .. } = *sending;
+    let _turn = desk.queue(serving).enter(Rank::Work, serving.slots.unwrap_or(1)).await;
+    let build = |budget| ready(build(budget));
+    let (prompt, mut events) = sending.send(build).await.map_err(|unsent| match unsent {
+        Unsent::Unbuilt(Overflow { tokens, left }) => {
+            Setback::Final(Unasked::NoRoom { needed: tokens + output, room: left + output })
+        }
+        Unsent::Model(error) => setback(error),
+    })?;
+    let mut said = Said { text: String::new(), stop: Stop::Unsaid };
+    while let Some(event) = events.next().await {
+        match event.map_err(setback)? {
+            Event::Text(text) => {
+                said.text.push_str(&text);
+                heard(&said.text);
+            }
+            Event::Evaluating { .. } | Event::Odds(_) => {}
+            Event::Done(usage) => {
+                said.stop = usage.stop;
+                if let Some(reported) = usage.prompt_tokens {
+                    desk.counter(serving).calibrate(&prompt, reported);
+                }
+                let context = serving.context(sending.ceiling);
+                if let Some(cut) = model::budget::truncated(&prompt, &usage, context) {
+                    desk.warn_once(serving, &cut);
+                }
+            }
+        }
+    }
+    Ok(said)
+}
+
 /// Waits for the first look around to end.
-async fn looked(desk: &Desk) {
+pub(super) async fn looked(desk: &Desk) {
     let mut watched = desk.router().watch();
     let looked = watched.wait_for(|health| health.state != State::Cold || !health.seen.is_empty());
     // An error says that nobody looks any more: the process is about to end.

@@ -27,6 +27,8 @@ pub struct Ground {
 pub enum Stage {
     /// Who is asked, and why, as a sentence.
     Decided(String),
+    /// What an answer of a cloud's cost.
+    Answered(String),
     /// The model reads the prompt.
     Asking,
     /// It has written so many lines.
@@ -49,7 +51,7 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Decided(why) => f.write_str(why),
+            Self::Decided(said) | Self::Answered(said) => f.write_str(said),
             Self::Asking => f.write_str("the model reads"),
             Self::Writing(1) => f.write_str("the model writes: 1 line"),
             Self::Writing(lines) => write!(f, "the model writes: {lines} lines"),

@@ -1,5 +1,6 @@
 //! What a user asks for. A task says what it needs and never names a provider.
 
+pub mod analyze;
 mod candidates;
 mod chat;
 pub mod complete;
@@ -22,6 +23,7 @@ pub mod source;
 mod speed;
 pub mod test;
 
+pub use analyze::analyze;
 pub use complete::{Answer, Audience, ask, complete};
 pub use desk::{Desk, Report};
 pub use edit::Edit;

@@ -7,10 +7,14 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     egress::{Content, Destination, Origin, Parcel, Piece, Role, Turn},
-    model::{Budget, Prompt, Segment, TokenCounter, budget::Overflow},
+    model::{Budget, Prompt, Segment, Tier, TokenCounter, budget::Overflow},
     route::{Mistake, Output, Witness, Work},
     session::Snapshot,
 };
+
+/// What is said, beyond this machine, of what a program printed.
+const PRINTED: &str =
+    "The tests that were run failed. What they printed stays on the user's machine.\n";
 
 /// What a prompt is made of.
 #[derive(Debug, Clone)]
@@ -63,6 +67,32 @@ impl Question {
         }
     }
 
+    /// What a model at `tier` may be told of a mistake: nothing that quotes a file which `may_see` says
+    /// it may not be shown, and beyond this machine nothing of which nobody knows where it comes from.
+    pub(super) fn told(
+        &self,
+        mistake: &Mistake,
+        tier: Tier,
+        may_see: impl Fn(&Path) -> bool,
+    ) -> Mistake {
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        let here = tier == Tier::ThisMachine;
+        let why = match mistake.witness {
+            Witness::Hearth => mistake.why.clone(),
+            Witness::Program if here => mistake.why.clone(),
+            Witness::Program => PRINTED.to_owned(),
+            Witness::Compiler => {
+                let kept = paragraphs(&mistake.why, path).filter(|it| match &it.quotes {
+                    Some(quotes) if quotes.is_empty() => here,
+                    Some(quotes) => quotes.iter().all(|quote| may_see(quote.path())),
+                    None => here,
+                });
+                kept.map(|it| it.text).collect::<Vec<_>>().join("\n\n")
+            }
+        };
+        Mistake { why, ..mistake.clone() }
+    }
+
     /// The same for a cloud, as pieces that know where they come from. `None` for text of no file.
     pub(super) fn parcel(
         &self,
@@ -84,11 +114,14 @@ impl Question {
             let mut contents = vec![Content::Framing("That was wrong.\n")];
             match witness {
                 Witness::Hearth => contents.extend(of_file(format!("{why}\n"))),
-                Witness::Compiler => contents.extend(reported(why, path, &file).map(Content::Piece)),
+                // What names no place may be what a build script printed.
+                Witness::Compiler => contents.extend(paragraphs(why, path).filter_map(|it| {
+                    let quotes = it.quotes.filter(|quotes| !quotes.is_empty())?;
+                    let origins = std::iter::once(file.clone()).chain(quotes).collect();
+                    Piece::derived(origins, format!("{}\n", it.text)).map(Content::Piece)
+                })),
                 // Nobody knows where what a program prints comes from.
-                Witness::Program => contents.push(Content::Framing(
-                    "The tests that were run failed. What they printed stays on the user's machine.\n",
-                )),
+                Witness::Program => contents.push(Content::Framing(PRINTED)),
             }
             contents.push(Content::Framing("Answer again, with this put right.\n"));
             turns.push(Turn { role: Role::User, contents });
@@ -152,36 +185,39 @@ impl Question {
     }
 }
 
-/// The paragraphs of a compiler's report on the file at `path`, each with the places that it quotes. One
-/// that names no place may be what a build script printed, and is left out.
-fn reported<'a>(
-    report: &'a str,
-    path: &'a Path,
-    file: &'a Origin,
-) -> impl Iterator<Item = Piece> + 'a {
-    // A compiler says places as they are from the folder of the package or of the workspace around it,
-    // which is somewhere above the file: whatever lies there under that name is taken for meant.
-    let meant = move |named: &str, line: usize| -> Vec<Origin> {
+/// A paragraph of a compiler's report.
+struct Paragraph<'a> {
+    text: &'a str,
+    /// The places that it quotes; `None` where one of them cannot be found.
+    quotes: Option<Vec<Origin>>,
+}
+
+/// What a compiler reported of the file at `path`, by paragraphs.
+///
+/// A compiler says places as they are from the folder of the package or of the workspace around it,
+/// which is somewhere above the file: whatever lies there under that name is taken for meant.
+fn paragraphs<'a>(report: &'a str, path: &'a Path) -> impl Iterator<Item = Paragraph<'a>> {
+    let meant = move |place: &str| -> Vec<Origin> {
+        let mut parts = place.rsplitn(3, ':').skip(1);
+        let line = parts.next().and_then(|line| line.parse::<usize>().ok());
+        let (Some(line), Some(named)) = (line, parts.next()) else { return Vec::new() };
         let lines = line.saturating_sub(1)..line;
         let above = path.ancestors().skip(1).map(|folder| folder.join(named));
         above.filter(|path| path.is_file()).map(|path| Origin::new(path, lines.clone())).collect()
     };
-    report.split("\n\n").filter_map(move |paragraph| {
-        let mut origins = vec![file.clone()];
-        for line in paragraph.lines().map(str::trim_start) {
-            let Some(place) = line.strip_prefix("--> ").or(line.strip_prefix("::: ")) else {
-                continue;
-            };
-            let mut parts = place.rsplitn(3, ':').skip(1);
-            let (line, named) = (parts.next()?.parse().ok()?, parts.next()?);
-            let found = meant(named, line);
-            if found.is_empty() {
-                return None;
+    report.split("\n\n").map(move |text| {
+        let places = text
+            .lines()
+            .map(str::trim_start)
+            .filter_map(|line| line.strip_prefix("--> ").or_else(|| line.strip_prefix("::: ")));
+        let mut quotes = Some(Vec::new());
+        for found in places.map(&meant) {
+            match &mut quotes {
+                Some(all) if !found.is_empty() => all.extend(found),
+                _ => quotes = None,
             }
-            origins.extend(found);
         }
-        let text = format!("{paragraph}\n");
-        (origins.len() > 1).then(|| Piece::derived(origins, text)).flatten()
+        Paragraph { text, quotes }
     })
 }
 
@@ -196,4 +232,109 @@ pub(super) fn about(path: &str, language: &str, imports: &[String]) -> String {
         return format!("File: {path}\n");
     }
     format!("File: {path}\n\nIt imports:\n```{language}\n{}\n```\n", imports.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    const REPORT: &str = "It does not compile:\nerror[E0061]: too many arguments\n --> src/lib.rs:4:5\n  |\n\
+        4 |     f(1)\n\nnote: function defined here\n --> src/other.rs:1:4\n  |\n1 | fn f() {}\n\n\
+        error: nowhere\n --> gone.rs:1:1\n\nbuild script: HELLO\n";
+
+    fn check(tier: Tier, hidden: &str, expected: Expect) {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("src")).expect("a folder");
+        for name in ["src/lib.rs", "src/other.rs"] {
+            fs::write(folder.path().join(name), "").expect("a file");
+        }
+        let question = Question {
+            work: Work::Refactor,
+            form: Output::Edits,
+            path: Some(folder.path().join("src/lib.rs").into()),
+            lines: 9,
+            system: "",
+            about: String::new(),
+            language: "rust",
+            others: Vec::new(),
+            subject: String::new(),
+            instruction: String::new(),
+            closing: String::new(),
+            output: 0,
+        };
+        let witness = Witness::Compiler;
+        let mistake = Mistake { answer: String::new(), why: REPORT.to_owned(), witness };
+        let may_see = |path: &Path| !path.ends_with(hidden);
+        expected.assert_eq(&question.told(&mistake, tier, may_see).why);
+    }
+
+    #[test]
+    fn a_model_is_told_of_a_mistake_what_it_may_see() {
+        check(
+            Tier::ThisMachine,
+            "none",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)
+
+            note: function defined here
+             --> src/other.rs:1:4
+              |
+            1 | fn f() {}
+
+            error: nowhere
+             --> gone.rs:1:1
+
+            build script: HELLO
+        "#]],
+        );
+        check(
+            Tier::ThisMachine,
+            "other.rs",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)
+
+            error: nowhere
+             --> gone.rs:1:1
+
+            build script: HELLO
+        "#]],
+        );
+        check(
+            Tier::PrivateNetwork,
+            "none",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)
+
+            note: function defined here
+             --> src/other.rs:1:4
+              |
+            1 | fn f() {}"#]],
+        );
+        check(
+            Tier::PrivateNetwork,
+            "other.rs",
+            expect![[r#"
+            It does not compile:
+            error[E0061]: too many arguments
+             --> src/lib.rs:4:5
+              |
+            4 |     f(1)"#]],
+        );
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
     egress::{
         Border, Destination, Nobody, OneTask, Parcel, Permit, Refusal, Trust, User, Withheld,
     },
-    model::TokenCounter,
+    model::{Tier, TokenCounter},
     route::{Private, Standing},
 };
 
@@ -107,12 +107,50 @@ impl Reach {
         } else {
             border.trusted()
         };
-        match trusted {
-            Ok(Some(true)) => {}
-            Ok(_) => all.push(Private::Untrusted),
-            Err(refusal) => all.push(Private::Kept(refusal.to_string())),
-        }
+        all.extend(distrust(trusted));
         Ok(all)
+    }
+
+    /// Whether a model at `tier` may be shown text of the file at `path`. Clouds are the border's affair.
+    pub(super) fn may_see(&self, tier: Tier, path: &Path) -> bool {
+        let admitted = self.border.as_ref().map(|border| border.admit(path));
+        match tier {
+            Tier::ThisMachine => !matches!(admitted, Ok(Err(Withheld::Excluded { .. }))),
+            Tier::PrivateNetwork | Tier::Cloud => matches!(admitted, Ok(Ok(_))),
+        }
+    }
+
+    /// What keeps a task here that leaves out whatever of `paths` may not leave, so that only all of
+    /// them together keep it. Such a task goes up by rule, so the user is asked about trust where
+    /// nobody has decided. Reads the file system.
+    pub(super) async fn private_but_for(&self, paths: &[Arc<Path>], farther: bool) -> Vec<Private> {
+        if self.wish == Wish::Stays {
+            return vec![Private::Asked];
+        }
+        if !farther {
+            return Vec::new();
+        }
+        let border = match &self.border {
+            Ok(border) => border,
+            Err(why) => return vec![Private::Kept(why.clone())],
+        };
+        let mut kept = None;
+        for path in paths {
+            match border.admit(path) {
+                Ok(_) => {
+                    let trusted = border.is_trusted(&*self.user).await.map(Some);
+                    return distrust(trusted).into_iter().collect();
+                }
+                Err(Withheld::Private { path }) => kept = kept.or(Some(Private::Path(path))),
+                Err(withheld) => kept = kept.or(Some(Private::Kept(withheld.to_string()))),
+            }
+        }
+        kept.into_iter().collect()
+    }
+
+    /// What decides of each file; `None` where nothing leaves.
+    pub(super) fn border(&self) -> Option<&Border> {
+        self.border.as_ref().ok()
     }
 
     /// What the user said of sending to `destination`. What cannot be read allows nothing.
@@ -130,6 +168,15 @@ impl Reach {
         let parcel = Parcel { private: parcel.private || self.wish == Wish::Stays, ..parcel };
         let counter = TokenCounter::default();
         border.clear(parcel, move |text| counter.count(text), &*self.user).await
+    }
+}
+
+/// What keeps a task here where the workspace is not known to be trusted.
+fn distrust(trusted: Result<Option<bool>, Refusal>) -> Option<Private> {
+    match trusted {
+        Ok(Some(true)) => None,
+        Ok(_) => Some(Private::Untrusted),
+        Err(refusal) => Some(Private::Kept(refusal.to_string())),
     }
 }
 

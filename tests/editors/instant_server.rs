@@ -1,8 +1,9 @@
 //! A language server that answers at once, always the same: what an editor needs by itself from a key
 //! to what stands on the screen is measured with it, next to Hearth in the same run.
 //!
-//! It suggests `nswer = 42;` at the cursor (`textDocument/inlineCompletion`) and `answer = 42;` for the
-//! word there (`textDocument/completion`).
+//! It suggests `nswer = 42;` (`textDocument/inlineCompletion`), where it stands behind `let a` and not behind
+//! `let `, which it tells by the column alone: indents are multiples of four. And `answer = 42;` for the
+//! word at the cursor (`textDocument/completion`).
 
 use std::io::{BufRead as _, Read as _, Write as _};
 
@@ -47,6 +48,11 @@ fn result(request: &Value) -> Value {
             "inlineCompletionProvider": {},
             "completionProvider": {},
         } }),
+        Some("textDocument/inlineCompletion")
+            if position["character"].as_u64().is_none_or(|at| at % 4 != 1) =>
+        {
+            json!({ "items": [] })
+        }
         Some("textDocument/inlineCompletion") => json!({ "items": [{
             "insertText": "nswer = 42;",
             "range": { "start": position, "end": position },

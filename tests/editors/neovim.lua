@@ -424,6 +424,30 @@ function cases.set_up()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- Neovim 0.11 has no ghost text: the popup.
+function cases.popup()
+  equal('ghost text', vim.lsp.inline_completion, nil)
+  vim.o.completeopt = 'menuone,noinsert'
+  open({ 'fn main() {', '    ', '}' })
+  warm()
+  vim.api.nvim_win_set_cursor(0, { 2, 0 })
+  vim.api.nvim_input('Alet ')
+  await('the word', function() return vim.api.nvim_get_current_line() == '    let ' end)
+  vim.api.nvim_input('a')
+  await('the popup', function()
+    local item = vim.fn.complete_info({ 'items' }).items[1]
+    return vim.fn.pumvisible() == 1 and item and item.abbr == 'answer = 42;'
+  end)
+  vim.api.nvim_input('<C-y>')
+  line_is('    let answer = 42;')
+  leave_insert()
+  saved('fn main() {\n    let answer = 42;\n}\n')
+  vim.cmd('checkhealth hearth')
+  local report = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n')
+  equal(':checkhealth says so', report:match('Neovim below 0.12 shows no ghost text') ~= nil, true)
+  close(function(complaints) equal('log', complaints, {}) end, {})
+end
+
 -- From the last key of `let a` to the ghost text: with Hearth, and with a server that answers at once.
 local function speed()
   local times = {}

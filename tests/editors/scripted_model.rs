@@ -45,18 +45,15 @@ async fn main() -> anyhow::Result<()> {
             Some(messages) => script.answer(messages),
             None => Some(script.written(body["prompt"].as_str().unwrap_or_default())),
         };
-        match said {
-            Some(text) => {
-                generation.send(text);
-                // About as many tokens as such a prompt has: fewer would be a cut prompt.
-                let prompt_tokens = generation.request.bytes.len() / 4;
-                generation.finish_as(Ending { prompt_tokens, ..Ending::default() });
-            }
-            None => {
-                generation.accept();
-                unanswered.push(generation);
-            }
-        }
+        let Some(text) = said else {
+            generation.accept();
+            unanswered.push(generation);
+            continue;
+        };
+        generation.send(text);
+        // About as many tokens as such a prompt has: fewer would be a cut prompt.
+        let prompt_tokens = generation.request.bytes.len() / 4;
+        generation.finish_as(Ending { prompt_tokens, ..Ending::default() });
     }
 }
 

@@ -131,6 +131,7 @@ scenario('keeps what stands right of the cursor', 'middle.rs', 'fn main() {\n   
 scenario('has several lines', 'lines.rs', 'fn main() {\n    |\n}\n', async (saved) => {
   await type('if ready {');
   await expectGhost('\n', 'first();\n        second();');
+  await picture('suggestion');
   await press('Tab');
   await noGhost();
   await saved('fn main() {\n    if ready {\n        first();\n        second();\n    }\n}\n');

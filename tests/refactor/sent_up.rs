@@ -261,6 +261,7 @@ async fn a_failure_here_goes_up_with_consent_and_never_in_private() {
         the model reads
         the server at MODEL refused: 500 out of memory; so frontier-1 at frontier is asked
         the model reads
+        frontier-1 at frontier: 1000 tokens in, 600 of them cached, 50 out; the price is not known
         parsing
         formatting
         compiling

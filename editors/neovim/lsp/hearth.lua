@@ -22,7 +22,7 @@ return {
   workspace_required = false,
   settings = { hearth = {} },
   capabilities = {
-    workspace = { workspaceEdit = { documentChanges = true } },
+    workspace = { workspaceEdit = { documentChanges = true, changeAnnotationSupport = { groupsOnLabel = true } } },
     experimental = { hearthAsksInstruction = true },
   },
   commands = {

@@ -134,7 +134,23 @@ function M.setup()
       if vim.lsp.inline_completion then
         vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
       else
-        vim.lsp.completion.enable(true, attached.id, event.buf, { autotrigger = true })
+        vim.lsp.completion.enable(true, attached.id, event.buf, {
+          autotrigger = true,
+          -- Neovim 0.11 takes the first word of an item alone, and its popup knows no lines.
+          convert = function(item)
+            return { word = (item.textEdit and item.textEdit.newText or item.label):match('^[^\n]*') }
+          end,
+        })
+        -- By itself that asks behind a server's trigger characters alone.
+        vim.api.nvim_create_autocmd('InsertCharPre', {
+          group = group,
+          buffer = event.buf,
+          callback = function()
+            if vim.fn.pumvisible() == 0 and vim.fn.match(vim.v.char, '\\k') == 0 then
+              vim.schedule(vim.lsp.completion.get)
+            end
+          end,
+        })
       end
     end,
   })

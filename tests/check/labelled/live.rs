@@ -68,7 +68,11 @@ async fn ask(ground: &Ground, house: &House, task: &Task) -> (Reached, String) {
         match stage {
             Stage::Asking => *reached = Reached::Nothing,
             Stage::Checking(step) => *reached = Reached::before(step).max(*reached),
-            Stage::Decided(_) | Stage::Writing(_) | Stage::Again { .. } | Stage::Part { .. } => {}
+            Stage::Decided(_)
+            | Stage::Answered(_)
+            | Stage::Writing(_)
+            | Stage::Again { .. }
+            | Stage::Part { .. } => {}
         }
     };
     let selection = at..at;
