@@ -23,7 +23,7 @@ use futures::executor::block_on;
 use hearth::{
     context::{
         layout::Order,
-        prompt::{Built, build},
+        prompt::{Built, Plan, build},
         shelf::{Shelf, Workspace},
         window::View,
     },
@@ -73,17 +73,23 @@ fn workspace() -> (Vec<PathBuf>, Vec<PathBuf>) {
         if lines >= LINES {
             break;
         }
+        let (mut here, mut found) = (0, Vec::new());
         for entry in ignore::WalkBuilder::new(&folder).build().filter_map(Result::ok) {
             let path = entry.into_path();
             if path.extension().is_some_and(|extension| extension == "rs")
                 && let Ok(text) = fs::read_to_string(&path)
                 && text.len() < 1 << 20
             {
-                lines += text.lines().count();
-                files.push(path);
+                here += text.lines().count();
+                found.push(path);
             }
         }
-        roots.push(folder);
+        // None is so large that the workspace is mostly that.
+        if here <= LINES / 10 {
+            lines += here;
+            files.append(&mut found);
+            roots.push(folder);
+        }
     }
     (roots, files)
 }
@@ -120,7 +126,7 @@ fn prompt(
         hold,
     };
     let budget = Budget::new(24_000, Some(16_384), 48, counter.clone());
-    build(&view, Some(&workspace), Mode::Fim(&QWEN), Order::Plain, &budget)
+    build(&view, Some(&workspace), Plan::new(Mode::Fim(&QWEN), Order::Plain), &budget)
 }
 
 fn benches(criterion: &mut Criterion) {

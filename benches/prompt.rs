@@ -11,7 +11,11 @@ mod typing;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use hearth::{
-    context::{layout::Order, prompt::build, window::View},
+    context::{
+        layout::Order,
+        prompt::{Plan, build},
+        window::View,
+    },
     model::{
         Budget, Prompt, Segment, TokenCounter,
         fim::{Mode, QWEN},
@@ -37,7 +41,9 @@ fn prompt(snapshot: &Snapshot, offset: usize, hold: &HoldCell, counter: &TokenCo
         offset,
         hold,
     };
-    build(&view, None, Mode::Fim(&QWEN), Order::Plain, &budget(counter)).expect("it fits").prompt
+    build(&view, None, Plan::new(Mode::Fim(&QWEN), Order::Plain), &budget(counter))
+        .expect("it fits")
+        .prompt
 }
 
 /// Learns a count for every large piece of a prompt, as is done after each answer.

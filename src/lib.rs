@@ -45,7 +45,7 @@
 //! 3. A cloud provider's call takes a [`egress::Permit`], and [`egress`] alone makes one.
 //!    (`tests/permit.rs`.)
 //! 4. Text that may go to a cloud is made of pieces that know where they come from; nothing excluded
-//!    and no secret is in it, and it is written down before it leaves. (`tests/egress.rs`.)
+//!    and no secret is in it, and it is written down before it leaves. (`tests/egress.rs`, `tests/analyze.rs`.)
 //! 5. A task never names a provider; the choice carries its reason. (`tests/house.rs`,
 //!    `tests/routing.rs`, `tests/rules.rs`.)
 //! 6. A prompt can only be built through a [`model::Budget`]; it can't overflow. (The constructor is
@@ -63,7 +63,7 @@
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
 //! 13. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)
 //! 14. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
-//!     `tests/fallback.rs`.)
+//!     `tests/fallback.rs`, `tests/loopback.rs`, `tests/refactor.rs`.)
 //!
 //! # Why these foundations
 //!

@@ -53,7 +53,7 @@ impl World {
         layers.set(Layer::UserFile, json!({ "router": { "cloud": { "frontier": fields } } }));
         let (settings, complaints) = layers.resolve();
         assert_eq!(complaints, []);
-        let (clouds, complaints) = Clouds::new(&settings.clouds, Duration::from_secs(30));
+        let (clouds, complaints) = Clouds::new(&settings);
         assert_eq!(complaints, Vec::<String>::new());
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("work/src")).unwrap();
@@ -61,7 +61,7 @@ impl World {
     }
 
     fn line(&self) -> &CloudLine {
-        self.clouds.named("frontier").unwrap()
+        self.clouds.iter().next().unwrap()
     }
 
     fn destination(&self) -> Destination {

@@ -7,7 +7,7 @@ use futures::executor::block_on;
 use hearth::{
     context::{
         layout::Order,
-        prompt::{Built, build},
+        prompt::{Built, Plan, build},
         recall::Piece,
         shelf::{Shelf, Workspace},
         window::View,
@@ -49,7 +49,7 @@ impl House {
     fn prompt(&self, path: &str, text: &str, ceiling: usize, mode: Mode) -> Option<Built> {
         let offset = text.find("$0").expect("a cursor");
         let text = Rope::from_str(&text.replacen("$0", "", 1));
-        self.prompt_at(path, &text, offset, ceiling, mode)
+        self.prompt_at(path, &text, offset, ceiling, Plan::new(mode, Order::Plain))
     }
 
     fn prompt_at(
@@ -58,7 +58,7 @@ impl House {
         text: &Rope,
         offset: usize,
         ceiling: usize,
-        mode: Mode,
+        plan: Plan,
     ) -> Option<Built> {
         let file: Arc<std::path::Path> = self.folder.path().join(path).into();
         let language = Language::by_id("rust");
@@ -73,7 +73,7 @@ impl House {
         };
         let view = View { text, tree: tree.as_ref(), language, path, offset, hold: &self.hold };
         let budget = Budget::new(ceiling, None, 16, TokenCounter::default());
-        build(&view, Some(&workspace), mode, Order::Plain, &budget)
+        build(&view, Some(&workspace), plan, &budget)
     }
 
     /// The pieces of other files that a prompt shows at `$0`.
@@ -233,6 +233,14 @@ fn nothing_of_an_excluded_file_is_shown() {
     for rule in rules {
         let house = House::of(&[RIDE, WHEEL, rule, (".git/HEAD", "")]);
         assert_eq!(text(&house.pieces(RIDE.0, RIDE.1)), "", "{rule:?}");
+        // Nor of its unsaved text, however much one is in it.
+        let wheel: Arc<std::path::Path> = house.folder.path().join(WHEEL.0).into();
+        let unsaved = Rope::from_str(WHEEL.1);
+        house.index.edited(Arc::clone(&wheel), Language::by_id("rust"), unsaved.clone(), None);
+        house.shelf.trail.visit(&wheel, &unsaved, 60);
+        block_on(house.index.settled());
+        let elsewhere = two("", "wheel.$0");
+        assert_eq!(text(&house.pieces("src/two.rs", &elsewhere)), "", "{rule:?}");
     }
     let house = House::of(&[RIDE, WHEEL]);
     assert!(text(&house.pieces(RIDE.0, RIDE.1)).contains("spokes"));
@@ -284,6 +292,19 @@ fn typing_changes_nothing_and_moving_on_appends() {
 }
 
 #[test]
+fn what_was_just_edited_or_looked_at_is_in_play() {
+    let names_nothing = "fn late() {\n    let x = 1;\n    $0\n}\n";
+    let house = House::of(&[("src/late.rs", names_nothing), WHEEL, AXLE]);
+    assert_eq!(text(&house.pieces("src/late.rs", names_nothing)), "");
+    let house = House::of(&[("src/late.rs", names_nothing), WHEEL, AXLE]);
+    let axle: Arc<std::path::Path> = house.folder.path().join(AXLE.0).into();
+    house.shelf.trail.visit(&axle, &Rope::from_str(AXLE.1), AXLE.1.find("grease").unwrap());
+    let shown = text(&house.pieces("src/late.rs", names_nothing));
+    assert!(shown.contains("fn grease(&mut self) -> Grease"), "{shown}");
+    assert!(!shown.contains("turn"), "{shown}");
+}
+
+#[test]
 fn a_changed_definition_is_shown_changed_once_one_looks_again() {
     let document = ("src/two.rs", two("", ""));
     let house = House::of(&[(document.0, &document.1), WHEEL, AXLE]);
@@ -324,6 +345,7 @@ proptest! {
         percent in 0..120_usize,
         ceiling in 0..4_000_usize,
         mode in prop::sample::select(vec![Mode::Fim(&QWEN), Mode::Prefix, Mode::Hole]),
+        order in prop::sample::select(vec![Order::Plain, Order::Begun]),
     ) {
         thread_local! {
             static HOUSE: House = House::of(&[WHEEL, AXLE, ("src/any.rs", "")]);
@@ -331,9 +353,16 @@ proptest! {
         HOUSE.with(|house| {
             let text = Rope::from_str(&document);
             let offset = text.len_bytes() * percent / 100;
-            let built = house.prompt_at("src/any.rs", &text, offset, ceiling, mode);
+            let plan = Plan::new(mode, order);
+            let built = house.prompt_at("src/any.rs", &text, offset, ceiling, plan);
             let Some(Built { prompt, recalled }) = built else { return Ok(()) };
-            prop_assert!(prompt.tokens() + 16 <= ceiling, "{} of {ceiling}", prompt.tokens());
+            let (closed, output) = prompt.closed();
+            prop_assert!(prompt.tokens() + output <= ceiling, "{} of {ceiling}", prompt.tokens());
+            let all = |segments: &[Segment]| segments.iter().map(Segment::as_str).collect::<String>();
+            prop_assert_eq!(all(&closed) + prompt.open(), all(prompt.segments()));
+            if let Some(stable) = plan.stable(&prompt) {
+                prop_assert!(all(prompt.segments()).starts_with(&all(stable.segments())));
+            }
             let others: usize = recalled.pieces.iter().map(|piece| piece.tokens).sum();
             prop_assert!(others <= ceiling.min(2_000), "{others} of {ceiling}");
             let rust = Language::by_id("rust").expect("Rust is built in");

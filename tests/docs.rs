@@ -4,9 +4,11 @@ use expect_test::expect_file;
 use hearth::{
     config::vscode_properties,
     lsp::ext::{
-        ACCEPTED, ASKS_INSTRUCTION, DidChangeTrust, DidShow, EXPLAIN, INSTALL, PAUSE, REFACTOR,
-        RESUME, Status, StatusParams, StatusState, TEST, TRUST,
+        ACCEPTED, ANALYZE, ASKS_INSTRUCTION, AnalyzeArguments, CANCEL, DidChangeTrust, DidShow,
+        EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, Status, StatusParams, StatusState, TEST,
+        TRUST,
     },
+    task::analyze::Kind,
 };
 use serde_json::{Value as Json, json};
 use tower_lsp::gen_lsp_types::Notification as _;
@@ -17,7 +19,7 @@ fn every_extension_is_described_with_all_its_fields() {
     assert!(page.contains(&format!("## `{}`", Status::METHOD.as_str())));
     assert!(page.contains(&format!("## `{}`", DidChangeTrust::METHOD.as_str())));
     assert!(page.contains(&format!("## `{}`", DidShow::METHOD.as_str())));
-    for command in [ACCEPTED, PAUSE, RESUME, TRUST] {
+    for command in [ACCEPTED, CANCEL, PAUSE, RESUME, TRUST, ANALYZE] {
         let is_title =
             |line: &str| line.starts_with("## ") && line.contains(&format!("`{command}`"));
         assert!(page.lines().any(is_title), "{command} is not described");
@@ -35,9 +37,12 @@ fn every_extension_is_described_with_all_its_fields() {
         mode: Some(String::new()),
         message: String::new(),
         last_no_suggestion: Some(String::new()),
+        prompt_tokens: Some(0),
+        cached_tokens: Some(0),
         prefill_per_second: Some(0),
         decode_per_second: Some(0),
         prompt_limit: Some(0),
+        clouds: vec![String::new()],
     };
     let json = serde_json::to_value(all).expect("plain JSON");
     let fields = json.as_object().expect("an object");
@@ -46,6 +51,27 @@ fn every_extension_is_described_with_all_its_fields() {
     }
     let described = page.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(described, fields.len(), "a field is described that does not exist");
+}
+
+#[test]
+fn what_an_analysis_takes_is_described() {
+    let page = include_str!("../docs/protocol.md");
+    let text = || Some(String::new());
+    let all = AnalyzeArguments {
+        question: text(),
+        kind: text(),
+        path: text(),
+        private: true,
+        cloud: true,
+    };
+    let json = serde_json::to_value(all).expect("plain JSON");
+    for field in json.as_object().expect("an object").keys() {
+        assert!(page.contains(&format!("\n- `{field}`: ")), "{field} is not described");
+    }
+    for kind in Kind::ALL {
+        assert!(page.contains(&format!("`{kind}`")), "{kind} is not described");
+    }
+    assert!(page.contains(&format!("`{SCHEME}:/analysis/N.md`")));
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl World {
     }
 
     async fn follow(&self, decision: &Decision) -> Result<Followed<String>, Unanswered> {
-        let ask = async |asked: &Asked<'_>, _: &Rung| match asked {
+        let ask = async |asked: Arc<Asked>, _: Rung| match &*asked {
             Asked::Machine(serving) => generate(serving).await,
             Asked::Network(lease) => generate(&lease.serving).await,
             Asked::Cloud(line) => {
@@ -216,7 +216,7 @@ async fn while_it_answers_the_nearest_answers() {
     world.ollama.script_completion(["from here"]);
     let followed = world.run(&summarize(), Standing::Allowed).await.unwrap();
     assert_eq!((followed.answer.as_str(), followed.by.tier), ("from here", Tier::ThisMachine));
-    assert_eq!(cloud.connections(), 0);
+    assert_eq!(cloud.requests().len(), 0);
 }
 
 #[tokio::test]
@@ -303,6 +303,97 @@ async fn a_cloud_that_is_down_leaves_the_work_here() {
     let decision = world.decide(&analysis, Standing::Ask);
     world.check(&decision.why, expect!["large_codebase_analysis needs a frontier model; no cloud is well, so it stays on this machine; 24000 tokens fit at once, so it is done in parts: qwen2.5:7b (Q4_K_M) at OLLAMA, the most precise one"]);
     assert_eq!(cloud.requests().len(), FAILURES);
+}
+
+/// Waits until what is decided of `need` is so.
+async fn until(world: &World, need: &Need, is_so: impl Fn(&Decision) -> bool) {
+    let so = async {
+        while !is_so(&world.decide(need, Standing::Allowed)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), so).await.expect("decided so in time");
+}
+
+#[tokio::test]
+async fn a_cloud_is_looked_at_where_consent_stands_and_no_word_is_said() {
+    let cloud = FakeCloud::start(Api::Anthropic).await;
+    let frontier = json!({ "kind": "anthropic", "endpoint": cloud.url(), "model": "frontier",
+        "api_key_command": ["echo", "key"] });
+    let world = World::new(json!({ "router": { "cloud": { "frontier": frontier } } })).await;
+    let analysis = Need::new(Work::LargeCodebaseAnalysis, 90_000);
+    for standing in [Standing::Ask, Standing::Never] {
+        world.decide(&analysis, standing);
+    }
+    for need in [private(analysis.clone()), private(Need { sent_up: true, ..analysis.clone() })] {
+        world.decide(&need, Standing::Allowed);
+    }
+    world.decide(&Need::new(Work::Completion, 100), Standing::Allowed);
+    assert_eq!(cloud.connections(), 0);
+    world.decide(&analysis, Standing::Allowed);
+    let looked = async {
+        while cloud.looks().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), looked).await.expect("a look");
+    let look = &cloud.looks()[0];
+    assert_eq!((&*look.method, &*look.path, &*look.bytes), ("HEAD", "/", &b""[..]));
+    let mut told: Vec<_> = look.headers.keys().map(String::as_str).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["accept", "host", "user-agent"]);
+    assert_eq!((cloud.requests().len(), cloud.connections()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_cloud_that_does_not_answer_a_look_is_not_asked_until_it_does() {
+    let cloud = FakeCloud::start(Api::Anthropic).await;
+    cloud.look_status(503);
+    let frontier = json!({ "kind": "anthropic", "endpoint": cloud.url(), "model": "frontier" });
+    let world = World::new(json!({
+        "health_check": { "interval_seconds": 1, "retry_count": 2 },
+        "router": { "cloud": { "frontier": frontier } },
+    }))
+    .await;
+    let analysis = Need::new(Work::LargeCodebaseAnalysis, 90_000);
+    until(&world, &analysis, |decision| decision.why.contains("no cloud is well")).await;
+    assert_eq!(cloud.looks().len(), 3, "one try and two more");
+    cloud.look_status(404);
+    // Nobody asks it meanwhile, so that nobody has it watched anew.
+    let (line, down) = (world.router.clouds().named("frontier").unwrap(), 30);
+    let well = async {
+        while !line.is_well() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(down), well).await.expect("well again");
+    assert_eq!(world.decide(&analysis, Standing::Allowed).first().tier, Tier::Cloud);
+}
+
+/// A server at a unix socket is on this machine, whoever listens.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_at_a_unix_socket_is_on_this_machine() {
+    let model = FakeModel::ollama().await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("a model.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let address = model.address();
+    let _relay = OwnedTask::spawn(async move {
+        let mut relays = tokio::task::JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            relays.spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(address).await?;
+                tokio::io::copy_bidirectional(&mut near, &mut far).await
+            });
+        }
+    });
+    let url = url::Url::from_file_path(&socket).unwrap().as_str().replace("file:", "unix:");
+    let world = World::new(json!({ "router": { "local_endpoint": url } })).await;
+    model.script_completion(["from the socket"]);
+    let followed = world.run(&private(summarize()), Standing::Never).await.unwrap();
+    assert_eq!(followed.answer, "from the socket");
+    assert_eq!((followed.by.tier, followed.by.offer.place), (Tier::ThisMachine, url));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use hearth::{
     context::{
         layout::Order,
-        prompt,
+        prompt::{self, Plan},
         window::{Share, View},
     },
     model::{
@@ -29,7 +29,7 @@ fn view<'a>(text: &'a Rope, tree: Option<&'a Tree>, offset: usize, hold: &'a Hol
 }
 
 fn build(view: &View<'_>, mode: Mode, order: Order, budget: &Budget) -> Option<Prompt> {
-    prompt::build(view, None, mode, order, budget).map(|built| built.prompt)
+    prompt::build(view, None, Plan::new(mode, order), budget).map(|built| built.prompt)
 }
 
 fn text(prompt: &Prompt) -> String {

@@ -1111,7 +1111,7 @@ async fn how_likely_a_text_is_comes_before_it() {
             match event.expect("no error") {
                 Event::Odds(more) => odds += more,
                 Event::Text(more) => text += &more,
-                Event::Done(_) => {}
+                Event::Evaluating { .. } | Event::Done(_) => {}
             }
         }
         assert_eq!((&*text, odds), (", b\nc", -3.0), "{kind:?}");

@@ -156,6 +156,12 @@ fn each_reason_of_privacy_is_told() {
             it stays on this machine, as every task is private (privacy.local_only): chat (Q4_K_M) at ollama, which follows instructions
             ThisMachine at once ollama chat"#]],
         ),
+        (
+            Private::Kept(".env looks like a place for secrets".to_owned()),
+            expect![[r#"
+            it stays on this machine, as .env looks like a place for secrets: chat (Q4_K_M) at ollama, which follows instructions
+            ThisMachine at once ollama chat"#]],
+        ),
     ] {
         let need = Need { private: vec![reason], ..need(Work::Extract, 100) };
         check(&need, &offers(), expected);
@@ -537,12 +543,28 @@ fn a_small_context_makes_parts_and_a_completion_is_cut() {
     );
 }
 
+#[test]
+fn a_completion_is_asked_of_this_machine_alone() {
+    let mut all = with_network(100_000);
+    all.clouds = vec![cloud("claude", Standing::Allowed)];
+    check(
+        &need(Work::Completion, 100),
+        &all,
+        expect![[r#"
+        completion is routine work: coder (Q4_K_M) at ollama, which completes code
+        ThisMachine at once ollama coder"#]],
+    );
+    all.machine = ByRole::of(|_| Err("no model server answers".to_owned()));
+    check(&need(Work::Completion, 100), &all, expect!["nobody: no model server answers"]);
+}
+
 fn any_need() -> impl Strategy<Value = Need> {
     let reason = prop_oneof![
         Just(Private::Asked),
         Just(Private::Path("a".to_owned())),
         Just(Private::Untrusted),
         Just(Private::Setting),
+        Just(Private::Kept("it stays".to_owned())),
     ];
     (
         prop::sample::select(&Work::ALL[..]),

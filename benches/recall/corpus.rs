@@ -32,9 +32,9 @@ pub const TUNED_ON: &[&str] = &[
 /// Packages that nothing was tuned on.
 pub const HELD_OUT: &[&str] = &[
     "aho-corasick",
+    "boon",
     "criterion",
     "hyper",
-    "hyper-util",
     "mio",
     "rayon",
     "regex-automata",

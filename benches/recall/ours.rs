@@ -7,7 +7,7 @@ use futures::executor::block_on;
 use hearth::{
     context::{
         layout::Order,
-        prompt::{self, Built},
+        prompt::{self, Built, Plan},
         recall::{self, Subject},
         shelf::{Shelf, Workspace},
         window::View,
@@ -67,6 +67,7 @@ impl Ours {
 impl Open<'_> {
     pub fn subject(&self) -> Subject<'_> {
         Subject {
+            been: &[],
             path: Some(&self.path),
             text: &self.text,
             tree: Some(&self.tree),
@@ -100,7 +101,12 @@ impl Open<'_> {
         };
         let began = Instant::now();
         let room = Budget::new(budget, None, 0, counter.clone());
-        let built = prompt::build(&view, Some(&workspace), Mode::Fim(&QWEN), Order::Plain, &room);
+        let built = prompt::build(
+            &view,
+            Some(&workspace),
+            Plan::new(Mode::Fim(&QWEN), Order::Plain),
+            &room,
+        );
         let took = began.elapsed();
         let Some(Built { prompt, recalled }) = built else {
             return Shown { local: String::new(), pieces: Vec::new(), tokens: 0, cut: 0, took };

@@ -3,7 +3,7 @@
 //! stdout gets a diff that held and nothing else, so that it can be piped into `git apply`.
 
 use std::{
-    io::{BufReader, IsTerminal as _, Write as _},
+    io::{BufReader, IsTerminal as _, Stderr, Stdin, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -24,7 +24,7 @@ use crate::{
     model::Client,
     session::{Document, Session},
     task::{
-        self, Desk, Edit, Ground, Outcome, Stage,
+        self, Desk, Edit, Ground, Grounds, Outcome, Reach, Stage, Wish,
         refactor::{self, Action},
     },
 };
@@ -40,7 +40,7 @@ pub(super) struct Refactor {
     #[arg(long)]
     free_signature: bool,
     #[command(flatten)]
-    outcome: WhatThen,
+    how: How,
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,15 +52,34 @@ pub(super) struct Test {
     #[arg(long, default_value_t = task::test::USUAL)]
     count: usize,
     #[command(flatten)]
-    outcome: WhatThen,
+    how: How,
 }
 
 #[derive(Debug, clap::Args)]
-struct WhatThen {
+struct How {
     /// Write the change to the file
     #[arg(long)]
     apply: bool,
+    /// Send it up for this run: to a cloud, past the border
+    #[arg(long, conflicts_with = "private")]
+    cloud: bool,
+    /// Nothing of it may leave this machine
+    #[arg(long)]
+    private: bool,
 }
+
+impl How {
+    fn wish(&self) -> Wish {
+        match (self.private, self.cloud) {
+            (true, _) => Wish::Stays,
+            (false, true) => Wish::GoesUp,
+            (false, false) => Wish::AsRuled,
+        }
+    }
+}
+
+/// Who asks on stderr and reads from stdin.
+type AtTerminal = Terminal<BufReader<Stdin>, Stderr>;
 
 enum Work {
     Refactor { instruction: String, free_signature: bool },
@@ -69,29 +88,36 @@ enum Work {
 
 /// Exits with 1 when nothing held.
 pub(super) fn refactor(arguments: Refactor, assignments: &[String]) -> anyhow::Result<ExitCode> {
-    let Refactor { place, instruction, free_signature, outcome } = arguments;
-    run(&place, Work::Refactor { instruction, free_signature }, &outcome, assignments)
+    let Refactor { place, instruction, free_signature, how } = arguments;
+    run(&place, Work::Refactor { instruction, free_signature }, &how, assignments)
 }
 
 /// Exits with 1 when no test held.
 pub(super) fn test(arguments: &Test, assignments: &[String]) -> anyhow::Result<ExitCode> {
-    run(&arguments.place, Work::Test { count: arguments.count }, &arguments.outcome, assignments)
+    run(&arguments.place, Work::Test { count: arguments.count }, &arguments.how, assignments)
 }
 
-fn run(
-    place: &str,
-    work: Work,
-    then: &WhatThen,
-    assignments: &[String],
-) -> anyhow::Result<ExitCode> {
+fn run(place: &str, work: Work, how: &How, assignments: &[String]) -> anyhow::Result<ExitCode> {
     let place: Line = place.parse()?;
-    let settings = super::settings(assignments)?;
+    let mut settings = super::settings(assignments)?;
+    // Who wants it private wants nobody looked at either.
+    settings.local_only |= how.private;
     let document = Arc::new(open(&place.file)?);
     let file = document.path().context("a file has a path")?.to_owned();
     let root = root_of(&file);
     let outcome = super::runtime()?.block_on(async {
-        let rights = rights(&root, &settings).await?;
-        outcome(&place, work, settings, &document, root, rights).await
+        let terminal = std::io::stdin()
+            .is_terminal()
+            .then(|| Arc::new(Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr())));
+        let rights = rights(&root, &settings, terminal.as_deref()).await?;
+        let user: Arc<dyn User> = match terminal {
+            Some(terminal) => terminal,
+            None => Arc::new(Nobody),
+        };
+        let (root, state) = (root.clone(), config::state_folder());
+        let grounds = Grounds { root, state, trust: egress::Trust::Stored };
+        let reach = Reach::new(&grounds, &settings, user, how.wish());
+        outcome(&place, work, settings, &document, grounds.root, (rights, reach)).await
     });
     let edit = match outcome? {
         Outcome::Held(edit) => edit,
@@ -106,7 +132,7 @@ fn run(
             return Ok(ExitCode::FAILURE);
         }
     };
-    if then.apply {
+    if how.apply {
         write(&file, &edit)?;
     }
     std::io::stdout().lock().write_all(edit.diff().as_bytes())?;
@@ -124,7 +150,7 @@ async fn outcome(
     settings: Settings,
     document: &Arc<Document>,
     root: PathBuf,
-    rights: Rights,
+    (rights, reach): (Rights, Reach),
 ) -> anyhow::Result<Outcome> {
     let settings = Arc::new(settings);
     let snapshot = document.snapshot();
@@ -139,6 +165,7 @@ async fn outcome(
         session: Arc::new(session),
         checker: Arc::new(Checker::new(cache, Toolchains::of_environment(), Limits::default())),
         rights,
+        reach,
     };
     let shown = Mutex::new(String::new());
     let progress = |stage: Stage| {
@@ -177,23 +204,28 @@ fn root_of(file: &Path) -> PathBuf {
 }
 
 /// Asks on the terminal what is not decided; without one, nothing is allowed that was not.
-async fn rights(root: &Path, settings: &Settings) -> anyhow::Result<Rights> {
-    let terminal = Terminal::new(BufReader::new(std::io::stdin()), std::io::stderr());
-    let there = std::io::stdin().is_terminal();
-    let user: &dyn User = if there { &terminal } else { &Nobody };
+async fn rights(
+    root: &Path,
+    settings: &Settings,
+    terminal: Option<&AtTerminal>,
+) -> anyhow::Result<Rights> {
+    let user: &dyn User = match terminal {
+        Some(terminal) => terminal,
+        None => &Nobody,
+    };
     let decisions = Decisions::new(&super::state_folder()?);
     let trusted = settings.check_compile
         && egress::Trust::Stored
             .ask(&decisions, root, user)
             .await
             .context("cannot read which folders are trusted")?;
-    let open = trusted && there && settings.check_run_tests == RunTests::Ask;
+    let terminal = terminal.filter(|_| trusted && settings.check_run_tests == RunTests::Ask);
     let question =
         "May its tests, and tests that the model writes, be run in a copy of the folder?";
-    let answer = match open {
-        true if terminal.agrees(question) => Answer::Yes,
-        true => Answer::No,
-        false => Answer::NotAsked,
+    let answer = match terminal {
+        Some(terminal) if terminal.agrees(question) => Answer::Yes,
+        Some(_) => Answer::No,
+        None => Answer::NotAsked,
     };
     // Where nothing is compiled, there is nothing to be trusted with.
     let trusted = trusted || !settings.check_compile;

@@ -103,6 +103,10 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             "mode": report.map(|report| report.mode.to_string()),
             "promptTokens": report.map(|report| report.usage.and_then(|usage| usage.prompt_tokens).unwrap_or(report.prompt.tokens())),
             "promptTokensAreExact": report.map(|report| report.usage.is_some_and(|usage| usage.prompt_tokens.is_some())),
+            "evaluatedTokens": report.and_then(|report| {
+                let usage = report.usage?;
+                Some(usage.prompt_tokens?.saturating_sub(usage.cached_tokens?))
+            }),
             "cachedTokens": report.and_then(|report| report.usage?.cached_tokens),
             "outputTokens": report.and_then(|report| report.usage?.output_tokens),
             "confidence": report.and_then(|report| report.usage?.confidence),
@@ -126,9 +130,11 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
         let serving = &report.serving;
         let counted = report.usage.and_then(|usage| usage.prompt_tokens);
         let prompt = counted.map_or_else(
-            || format!("about {}", report.prompt.tokens()),
-            |tokens| tokens.to_string(),
+            || format!("about {} tokens in", report.prompt.tokens()),
+            |tokens| format!("{tokens} tokens in"),
         );
+        let cached = report.usage.and_then(|usage| usage.cached_tokens);
+        let cached = cached.map_or(String::new(), |tokens| format!(" ({tokens} of them cached)"));
         let output = report.usage.and_then(|usage| usage.output_tokens);
         let output = output.map_or("an unknown number of".to_owned(), |tokens| tokens.to_string());
         let first = report
@@ -136,7 +142,7 @@ fn print(arguments: &Arguments, answer: &Answer, report: Option<&Report>) -> any
             .map_or(String::new(), |first| format!(", first text after {:.0} ms", ms(first)));
         writeln!(
             about,
-            "{} at {} ({}), {}: {prompt} tokens in, {output} out{first}, {:.0} ms in all",
+            "{} at {} ({}), {}: {prompt}{cached}, {output} out{first}, {:.0} ms in all",
             serving.model.name,
             serving.provider.endpoint(),
             serving.provider.kind(),

@@ -76,6 +76,9 @@ struct Preview {
     /// The workspace's folder
     #[arg(long, value_name = "DIR", default_value = ".")]
     workspace: PathBuf,
+    /// As if the workspace were trusted: for an editor that asks its user about that itself
+    #[arg(long)]
+    trusted: bool,
     /// Print the text as well, as it would be sent
     #[arg(long)]
     text: bool,
@@ -181,7 +184,8 @@ fn destination(settings: &Settings, name: Option<&str>) -> anyhow::Result<Destin
 
 /// Exits with 1 when nothing would leave.
 fn show(preview: &Preview, settings: &Settings, state: &Path) -> anyhow::Result<ExitCode> {
-    let border = Border::new(&preview.workspace, settings, state, Trust::Stored)?;
+    let trust = if preview.trusted { Trust::Editor(true) } else { Trust::Stored };
+    let border = Border::new(&preview.workspace, settings, state, trust)?;
     let mut contents = Vec::new();
     for path in &preview.paths {
         let path =

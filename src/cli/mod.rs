@@ -3,6 +3,7 @@
 //!
 //! stdout carries a command's result and nothing else; everything about it goes to stderr.
 
+mod analyze;
 mod change;
 mod complete;
 mod context;
@@ -54,6 +55,8 @@ enum Command {
     Refactor(change::Refactor),
     /// Write tests for a function or a type and print the diff, once they have been on trial
     Test(change::Test),
+    /// Answer a question about a whole codebase in a report that cites path:line
+    Analyze(analyze::Arguments),
     /// Print the configuration of an editor, or write it
     Setup(setup::Arguments),
     /// Say which model would answer, and why
@@ -78,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Context(context) => context::run(&context, &arguments.assignments),
         Command::Refactor(refactor) => change::refactor(refactor, &arguments.assignments),
         Command::Test(test) => change::test(&test, &arguments.assignments),
+        Command::Analyze(analyze) => analyze::run(&analyze, &arguments.assignments),
         Command::Setup(setup) => setup::run(&setup),
         Command::Status(status) => status::run(&status, &arguments.assignments),
         Command::Route(route) => route::run(&route, &arguments.assignments),
@@ -117,9 +121,10 @@ fn state_folder() -> anyhow::Result<PathBuf> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    // One worker reads the editor, the others wait for models; all of them are idle most of the time.
+    // What is waited for costs no thread, and what is computed for long runs aside. A second worker
+    // would be woken with each key, to find nothing to do: a fifth more of a keystroke's way.
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 
 use crate::{
-    context::{layout::Order, prompt},
+    context::prompt::Plan,
     model::{
         ModelFacts,
         built_in::{Chosen, ModelFile, Trial},
@@ -115,7 +115,7 @@ fn choose(path: &std::path::Path) -> anyhow::Result<()> {
         Chosen { path, prefill_speed, decode_speed }.write().context("cannot keep the choice")?;
     let mut out = std::io::stdout().lock();
     describe(&mut out, &file, &facts)?;
-    let (first, line) = (trial.first_text(prompt::window(Order::of(&facts))), trial.writing(LINE));
+    let (first, line) = (trial.first_text(Plan::of(&facts, false).window()), trial.writing(LINE));
     writeln!(
         out,
         "  measured here: {prefill_speed:.0} tokens/s read, {decode_speed:.0} tokens/s written, {:.0} \

@@ -82,6 +82,7 @@ mod tests {
             withheld: Vec::new(),
             private,
             redactions: BTreeMap::new(),
+            tools: Vec::new(),
             bytes: 10,
             tokens: 3,
             max_output_tokens: 5,

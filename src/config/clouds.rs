@@ -8,21 +8,26 @@ use super::{
     value::{Auto, Value},
 };
 
-/// The cloud that the aliases `router.cloud_endpoint`, `router.cloud_api_key` and
-/// `model_routing.cloud.default` set.
+/// The cloud that most of [`ALIASES`] set.
 const DEFAULT: &str = "default";
 
-/// The cloud that `model_routing.cloud.fallback` sets.
+/// The cloud that is asked when that one does not answer.
 const FALLBACK: &str = "fallback";
+
+/// Keys that people copy from articles on routing: each with the cloud and the field that it sets.
+pub(super) const ALIASES: [(&str, &str, &str); 4] = [
+    ("router.cloud_endpoint", DEFAULT, "endpoint"),
+    ("router.cloud_api_key", DEFAULT, "api_key"),
+    ("model_routing.cloud.default", DEFAULT, "model"),
+    ("model_routing.cloud.fallback", FALLBACK, "model"),
+];
 
 /// The name of a cloud and the field of it that `key` means; `None` where it means something else.
 pub(super) fn place(key: &str) -> Option<(&str, &str)> {
-    match key {
-        "router.cloud_endpoint" => Some((DEFAULT, "endpoint")),
-        "router.cloud_api_key" => Some((DEFAULT, "api_key")),
-        "model_routing.cloud.default" => Some((DEFAULT, "model")),
-        "model_routing.cloud.fallback" => Some((FALLBACK, "model")),
-        _ => key.strip_prefix("router.cloud.")?.rsplit_once('.'),
+    let alias = ALIASES.into_iter().find(|(alias, ..)| *alias == key);
+    match alias {
+        Some((_, cloud, field)) => Some((cloud, field)),
+        None => key.strip_prefix("router.cloud.")?.rsplit_once('.'),
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Scope,
+    clouds::ALIASES,
     table::{CLOUD_ROWS, ROWS, Row},
 };
 
@@ -27,11 +28,22 @@ pub fn json_schema() -> Json {
     }
     let named = json!({ "type": "object", "additionalProperties": cloud });
     root["properties"]["router"]["properties"]["cloud"] = named;
+    for (alias, name, field) in ALIASES {
+        let rows = CLOUD_ROWS.iter().filter(|row| row.key == field);
+        for row in rows {
+            let doc = format!("The same as `router.cloud.{name}.{field}`.");
+            put(&mut root, alias, (row.schema)(), (row.default)(), &doc);
+        }
+    }
     root
 }
 
 fn add<S>(root: &mut Json, row: &Row<S>) {
-    let mut parts = row.key.split('.').peekable();
+    put(root, row.key, (row.schema)(), (row.default)(), &plain(row.doc));
+}
+
+fn put(root: &mut Json, key: &str, schema: Json, default: Json, doc: &str) {
+    let mut parts = key.split('.').peekable();
     let mut place = root;
     while let Some(part) = parts.next() {
         let properties = &mut place["properties"];
@@ -41,9 +53,10 @@ fn add<S>(root: &mut Json, row: &Row<S>) {
                     json!({ "type": "object", "additionalProperties": false, "properties": {} });
             }
         } else {
-            properties[part] = (row.schema)();
-            properties[part]["default"] = (row.default)();
-            properties[part]["description"] = json!(plain(row.doc));
+            properties[part] = schema;
+            properties[part]["default"] = default;
+            properties[part]["description"] = json!(doc);
+            return;
         }
         place = &mut properties[part];
     }

@@ -72,7 +72,8 @@ settings! {
     /// All settings, resolved.
     Settings in ROWS;
     /// URL of the model server to use, or `"auto"`: whatever answers at the usual ports of this
-    /// machine. It has to be at a loopback address; others go into `router.private_endpoints`.
+    /// machine. It has to be at a loopback address, or a unix socket such as `"unix:///run/llama.sock"`;
+    /// others go into `router.private_endpoints`.
     "router.local_endpoint" Machine local_endpoint: Auto<url::Url> = Auto::Auto;
     /// A team's own OpenAI-compatible servers (vLLM, SGLang, llama-server): base URLs. Of those that
     /// are well, the one with the least in flight is asked. How far a URL reaches is decided by the
@@ -124,6 +125,11 @@ settings! {
     /// 1, where its server says so; 0 shows all. What is asked for by a key is always shown. The model
     /// in this process has a measure of its own.
     "completion.show_above" Workspace show_above: Fraction = Fraction::hundredths(2);
+    /// Whether a model that fills in the middle is asked to go on with the line that you have begun,
+    /// instead of filling in behind it: a key then leaves all of the prompt before that line in the
+    /// server's cache. The model in this process is trained for it and always is; what it does to
+    /// another one's answers has not been measured.
+    "completion.begun_middle" Workspace begun_middle: bool = false;
     /// Instructions of your own, each a code action: a list of tables with a `title` and an
     /// `instruction`.
     "refactor.prompts" Machine refactor_prompts: Vec<NamedPrompt> = Vec::new();

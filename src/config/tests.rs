@@ -86,7 +86,7 @@ fn bad_values_and_unknown_keys_are_named() {
             endpoint auto, ceiling 24000, debounce auto
             setting 'completion.debounce_ms' is "fast", expected "auto" or a whole number from 0 to 5000; using "auto"
             unknown setting 'completion.debounce' (did you mean 'completion.debounce_ms'?)
-            setting 'router.local_endpoint' is "not a url", expected "auto" or a URL such as "http://127.0.0.1:11434"; using "auto"
+            setting 'router.local_endpoint' is "not a url", expected "auto" or a URL such as "http://127.0.0.1:11434" or "unix:///run/llama.sock"; using "auto"
             setting 'router.thresholds.max_local_context_tokens' is 12, expected a whole number from 512 to 1000000; using 24000
             unknown setting 'local.local_endpoint' (did you mean 'router.local_endpoint'?)
             setting 'local.provider' is "gpt", expected "auto" or one of "ollama", "llama-server", "openai", "built-in"; using "auto"
@@ -168,6 +168,30 @@ fn widely_copied_names_mean_the_same() {
             fallback: small at https://api.anthropic.com/ (Anthropic), key Some("MY_KEY") [], None
         "#]],
     );
+}
+
+#[test]
+fn the_schema_knows_the_copied_names() {
+    let schema = json_schema();
+    for (alias, ..) in super::clouds::ALIASES {
+        let place = alias.split('.').fold(&schema, |place, part| &place["properties"][part]);
+        assert!(place["description"].is_string(), "{alias}");
+    }
+}
+
+#[test]
+fn a_unix_socket_is_an_endpoint() {
+    let mut layers = Layers::default();
+    for (url, taken) in
+        [("unix:///run/llama.sock", true), ("unix://host/a.sock", false), ("unix:", false)]
+    {
+        layers.set(Layer::UserFile, json!({ "router": { "local_endpoint": url } }));
+        let (settings, complaints) = layers.resolve();
+        assert_eq!(
+            (settings.local_endpoint.set().is_some(), complaints.is_empty()),
+            (taken, taken)
+        );
+    }
 }
 
 #[test]

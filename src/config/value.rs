@@ -78,10 +78,12 @@ impl Value for String {
 
 impl Value for url::Url {
     fn read(json: &Json) -> Result<Self, String> {
-        let expected = || "a URL such as \"http://127.0.0.1:11434\"".to_owned();
+        let expected =
+            || "a URL such as \"http://127.0.0.1:11434\" or \"unix:///run/llama.sock\"".to_owned();
         let url = json.as_str().and_then(|text| text.parse::<Self>().ok()).ok_or_else(expected)?;
         let plain = matches!(url.scheme(), "http" | "https") && url.has_host();
-        if plain && url.username().is_empty() && url.password().is_none() {
+        let socket = url.scheme() == "unix" && !url.has_host() && url.path().len() > 1;
+        if (plain || socket) && url.username().is_empty() && url.password().is_none() {
             Ok(url)
         } else {
             Err(expected())

@@ -5,7 +5,7 @@
 //! definitions, then the file. In the *begun* layout the prefix ends where the current line starts
 //! and the middle begins with what is already typed of that line: a keystroke adds tokens at the
 //! very end of the prompt and changes none before it. Stock models are not trained for that and get
-//! the *plain* layout.
+//! the *plain* layout, unless the user wants them to have the other.
 //!
 //! This module never cuts, ranks or counts: whoever calls it has decided what is in the prompt.
 
@@ -58,6 +58,20 @@ impl Order {
     }
 }
 
+/// The longest end of a begun line that is worth holding a model to, in bytes: what is held is
+/// generated, which takes longer than being read. Identifiers are mostly shorter.
+const MAX_OPEN: usize = 40;
+
+/// Where the last token of a begun line may begin that the next key can still change, in bytes from
+/// its start: before the last word and the marks and space that tokenizers join to it. What stands
+/// before that place is whole tokens. The end of the line where that is too long to be generated again.
+pub fn open_end(begun: &str) -> usize {
+    let words = begun.trim_end_matches(char::is_alphanumeric);
+    let marks = words.trim_end_matches(|c: char| !c.is_alphanumeric() && !c.is_whitespace());
+    let at = marks.trim_end_matches(char::is_whitespace).len();
+    if begun.len() - at > MAX_OPEN { begun.len() } else { at }
+}
+
 /// Lays a situation out with the tokens of a model family.
 ///
 /// A family without file tokens was trained on single files: for it the definitions' text, without
@@ -99,4 +113,48 @@ pub fn lay_out(tokens: &FimTokens, order: Order, situation: &Situation<'_>) -> V
     segments.push(Segment::text(middle));
     segments.retain(|segment| !segment.as_str().is_empty());
     segments
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str) {
+        let (whole, open) = line.split_once('|').expect("a mark");
+        assert_eq!(open_end(&format!("{whole}{open}")), whole.len(), "{line}");
+    }
+
+    #[test]
+    fn what_the_next_key_may_change_is_open() {
+        check("|");
+        check("|    ");
+        check("|    let");
+        check("    let| ");
+        check("    let kept| =");
+        check("    let kept =| snap");
+        check("    let kept = snapshot|.");
+        check("    let kept = snapshot|.te");
+        check("    let kept = snapshot.text|_of");
+        check("    let kept = Vec|::<");
+        check("    f(a,| &mut");
+        check("    // naïve| übung");
+    }
+
+    #[test]
+    fn what_is_long_is_closed() {
+        check(&format!("let key = \"{}|", "0123456789abcdef".repeat(4)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_takes_nothing_back(line in "[a-c_.:<>( =é]{0,20}", key in "[a-c_.:<>( =é]") {
+            let before = open_end(&line);
+            prop_assert!(line.is_char_boundary(before));
+            let after = open_end(&format!("{line}{key}"));
+            prop_assert!(after >= before);
+        }
+    }
 }

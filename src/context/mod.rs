@@ -3,11 +3,13 @@
 
 mod infer;
 pub mod layout;
+pub mod map;
 mod outline;
 pub mod prompt;
 pub mod rank;
 pub mod recall;
 mod scene;
 pub mod shelf;
+pub mod trail;
 mod weights;
 pub mod window;

@@ -5,10 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::model::{Budget, Prompt, Segment, fim::Mode};
+use crate::model::{
+    Budget, ModelFacts, Prompt, Segment,
+    fim::{self, Mode},
+};
 
 use super::{
-    layout::{Definition, Order, Situation, lay_out},
+    layout::{Definition, Order, Situation, lay_out, open_end},
     recall::{Recalled, with_line_feeds},
     shelf::Workspace,
     window::{Share, View},
@@ -41,6 +44,53 @@ const OWN_FILE: usize = 3_800;
 /// Bytes of a token, at the least, before anything is known of a model's tokens.
 const BYTES_OF_TOKEN: usize = 3;
 
+/// How the prompts of one model are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    pub mode: Mode,
+    pub order: Order,
+    share: Share,
+    /// Whether it is shown other files.
+    others: bool,
+}
+
+impl Plan {
+    /// For a model that is to get this `order`, whatever it was trained on.
+    pub const fn new(mode: Mode, order: Order) -> Self {
+        Self { mode, order, share: USUAL, others: true }
+    }
+
+    /// For a model of which `facts` are known. `begun`: one that was not trained on the begun layout
+    /// is to get it, too.
+    pub fn of(facts: &ModelFacts, begun: bool) -> Self {
+        let mode = fim::choose(facts);
+        match Order::of(facts) {
+            // The short window of Hearth's own model leaves no room for other files.
+            Order::Begun => Self { mode, order: Order::Begun, share: TRAINED, others: false },
+            Order::Plain if begun && facts.card.is_none() => Self::new(mode, Order::Begun),
+            Order::Plain => Self::new(mode, Order::Plain),
+        }
+    }
+
+    /// The part of one of its prompts that the next key leaves as it is, to be evaluated in advance;
+    /// `None` of a chat, which ends otherwise.
+    pub fn stable(self, prompt: &Prompt) -> Option<Prompt> {
+        let Mode::Fim(tokens) = self.mode else {
+            return (self.mode == Mode::Prefix).then(|| prompt.beginning(usize::MAX));
+        };
+        let is_suffix = |segment: &Segment| segment.as_str() == tokens.suffix;
+        let end = prompt.segments().iter().rposition(is_suffix);
+        // What is typed in front of a suffix takes it along.
+        let end = end.filter(|_| self.order == Order::Plain && !tokens.suffix_first);
+        Some(prompt.beginning(end.unwrap_or(usize::MAX)))
+    }
+
+    /// How many bytes of the current file a prompt shows, at the most.
+    pub fn window(self) -> usize {
+        self.share.prefix + self.share.suffix
+    }
+}
+
 /// A prompt, and what it shows of other files.
 #[derive(Debug, Clone)]
 pub struct Built {
@@ -56,43 +106,36 @@ pub struct Built {
 pub fn build(
     view: &View<'_>,
     workspace: Option<&Workspace<'_>>,
-    mode: Mode,
-    order: Order,
+    plan: Plan,
     budget: &Budget,
 ) -> Option<Built> {
-    // The short window of Hearth's own model leaves no room for them.
-    if let Some(workspace) = workspace.filter(|_| order == Order::Plain) {
+    if let Some(workspace) = workspace.filter(|_| plan.others) {
         let left = budget.left();
         let room = (left * OTHER_FILES / 100).max(left.saturating_sub(OWN_FILE));
         let recalled = workspace.around(view, room, |text| budget.count(text));
         if !recalled.pieces.is_empty()
-            && let Some(prompt) = around(view, &recalled, (mode, order), budget)
+            && let Some(prompt) = around(view, &recalled, plan, budget)
         {
             return Some(Built { prompt, recalled });
         }
     }
     let recalled = Arc::default();
-    Some(Built { prompt: around(view, &recalled, (mode, order), budget)?, recalled })
+    Some(Built { prompt: around(view, &recalled, plan, budget)?, recalled })
 }
 
 /// As much of the document as fits beside what is recalled.
-fn around(
-    view: &View<'_>,
-    recalled: &Recalled,
-    (mode, order): (Mode, Order),
-    budget: &Budget,
-) -> Option<Prompt> {
+fn around(view: &View<'_>, recalled: &Recalled, plan: Plan, budget: &Budget) -> Option<Prompt> {
     let shown: usize = recalled.pieces.iter().map(|piece| piece.tokens).sum();
     let most = budget.left().saturating_sub(shown) * BYTES_OF_TOKEN;
-    let mut share = share(order);
-    let all = share.prefix + share.suffix;
+    let mut share = plan.share;
+    let all = plan.window();
     if shown > 0 && most < all {
         share.suffix = most * share.suffix / all;
         share.prefix = most - share.suffix;
     }
     // A quarter less each time: some twenty tries from the usual share to nothing.
     while share.prefix > 0 {
-        if let Some(prompt) = lay(view, recalled, share, (mode, order), budget.clone()) {
+        if let Some(prompt) = lay(view, recalled, share, plan, budget.clone()) {
             return Some(prompt);
         }
         share = Share { prefix: share.prefix * 3 / 4, suffix: share.suffix * 3 / 4 };
@@ -100,24 +143,11 @@ fn around(
     None
 }
 
-/// How many bytes of the current file a prompt of this order shows, at the most.
-pub fn window(order: Order) -> usize {
-    let share = share(order);
-    share.prefix + share.suffix
-}
-
-const fn share(order: Order) -> Share {
-    match order {
-        Order::Plain => USUAL,
-        Order::Begun => TRAINED,
-    }
-}
-
 fn lay(
     view: &View<'_>,
     recalled: &Recalled,
     share: Share,
-    (mode, order): (Mode, Order),
+    plan: Plan,
     budget: Budget,
 ) -> Option<Prompt> {
     let window = view.window(share);
@@ -133,8 +163,17 @@ fn lay(
         begun: &text(line, offset),
         suffix: &text(offset, window.end),
     };
-    match mode {
-        Mode::Fim(tokens) => budget.seal(lay_out(tokens, order, &situation)),
+    match plan.mode {
+        Mode::Fim(tokens) => {
+            let segments = lay_out(tokens, plan.order, &situation);
+            match plan.order {
+                Order::Plain => budget.seal(segments),
+                Order::Begun => {
+                    let begun = situation.begun;
+                    budget.seal_open(segments, begun.len() - open_end(begun))
+                }
+            }
+        }
         Mode::Prefix => budget.seal(prefix(&situation)),
         Mode::Hole => budget.seal_chat(HOLE_SYSTEM, hole(&situation)),
     }

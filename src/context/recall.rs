@@ -14,6 +14,7 @@ use super::{
     outline::{closing, container, is_container, opening, outline, shown_by},
     rank::{self, Candidate},
     scene::{Place, Scene},
+    trail::Visit,
 };
 use crate::{
     index::{Contents, FileId, Hit, Index, Item, ItemRef},
@@ -63,6 +64,8 @@ pub struct Subject<'a> {
     pub language: Option<&'static Language>,
     /// The cursor, in bytes; moved to the nearest place before it that exists.
     pub offset: usize,
+    /// Where the user was in other files, the latest first.
+    pub been: &'a [Visit],
 }
 
 /// Something of another file to show.
@@ -126,8 +129,13 @@ pub fn candidates(contents: &Contents, subject: &Subject<'_>) -> Vec<Candidate> 
 fn scene(contents: &Contents, subject: &Subject<'_>) -> Scene {
     let offset = subject.text.floor_char_boundary(subject.offset);
     let file = subject.path.and_then(|path| contents.file_at(path)).map(|(id, _)| id);
-    let place =
-        Place { text: subject.text, tree: subject.tree, language: subject.language, offset };
+    let place = Place {
+        text: subject.text,
+        tree: subject.tree,
+        language: subject.language,
+        offset,
+        been: subject.been,
+    };
     Scene::at(contents, file, &place)
 }
 

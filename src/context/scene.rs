@@ -1,12 +1,13 @@
 //! What is in play at a cursor: the names that stand around it, and the types of what can be used
 //! there, each with how it came into play.
 //!
-//! Looks at the open document alone and asks the index what names mean; decides nothing.
+//! Looks at the open document and at where the user has just been, and asks the index what names mean;
+//! decides nothing.
 
 use rustc_hash::FxHashMap;
 use tree_sitter::{Node, Tree};
 
-use super::infer::Inference;
+use super::{infer::Inference, trail::Visit};
 use crate::{
     index::{Contents, FileId, Kind, Symbol},
     syntax::Language,
@@ -17,6 +18,13 @@ const REACH: usize = 1_000;
 
 /// Lines on either side of the cursor whose words are compared with those of names.
 const NEAR: usize = 6;
+
+/// What stands where the user was last in another file counts as if it stood so many lines away from
+/// the cursor; where they were before that, as many more.
+const AWAY: usize = 15;
+
+/// Lines on either side of such a place that are looked at.
+const VISITED: usize = 6;
 
 /// Words with fewer letters are in everything.
 const MIN_WORD: usize = 3;
@@ -90,6 +98,8 @@ pub(super) struct Place<'a> {
     pub(super) language: Option<&'static Language>,
     /// In bytes, at a character.
     pub(super) offset: usize,
+    /// Where the user was in other files, the latest first.
+    pub(super) been: &'a [Visit],
 }
 
 impl Scene {
@@ -102,6 +112,9 @@ impl Scene {
         let function = around.and_then(|node| enclosing_function(node, place.language));
         let range = function.map_or(place.offset..place.offset, |function| function.byte_range());
         scene.read(contents, place, &range);
+        for (before, visit) in place.been.iter().enumerate() {
+            scene.recall(contents, visit, AWAY * (before + 1));
+        }
         if let Some(name) = function.and_then(|function| function.child_by_field_name("name")) {
             let name = place.text.get(name.byte_range()).unwrap_or_default();
             each_word(name, |word| scene.function_words.push(word.to_owned()));
@@ -161,6 +174,29 @@ impl Scene {
                 importing = false;
             }
             start += line.len();
+        }
+    }
+
+    /// Takes in what stands around a place in another file, which counts as `away` lines from here.
+    fn recall(&mut self, contents: &Contents, visit: &Visit, away: usize) {
+        // What is excluded speaks for nothing.
+        if contents.file_at(&visit.path).is_none() {
+            return;
+        }
+        let first = visit.line_idx.saturating_sub(VISITED);
+        let lines = visit.text.get_lines_at(first).into_iter().flatten();
+        for (line_idx, line) in (first..=visit.line_idx + VISITED).zip(lines) {
+            let distance = away + line_idx.abs_diff(visit.line_idx);
+            let mention = Mention {
+                before: Some(to_u32(distance)),
+                after: None,
+                count: 1,
+                in_function: false,
+                imported: false,
+            };
+            for word in identifiers(&line.to_string()) {
+                self.mention(contents, word, mention);
+            }
         }
     }
 

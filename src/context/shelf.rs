@@ -1,9 +1,10 @@
 //! What prompts show of other files, kept while one types.
 //!
 //! It stands at the start of a prompt, so whatever changes in it is computed anew with all that
-//! follows. While the cursor stays near, nothing changes. When it has moved on, or behind a dot, what
-//! is needed there is put behind what is shown already; only where that says too little of the new
-//! place is everything chosen afresh. What has left the index is never shown again.
+//! follows. While the cursor stays near, nothing changes, but for what is needed behind a dot: that is
+//! put behind what is shown already, if it is likely enough. So it is when the cursor has moved on;
+//! only where what is shown says too little of the new place is everything chosen afresh. What has left
+//! the index is never shown again.
 
 use std::{
     collections::HashSet,
@@ -13,6 +14,7 @@ use std::{
 
 use super::{
     recall::{Piece, Recalled, Subject, recall},
+    trail::Trail,
     window::View,
 };
 use crate::index::Index;
@@ -23,8 +25,13 @@ const NEAR: usize = 12;
 /// Of what a fresh choice would show, by its chances, the part that has to be shown, in percent.
 const ENOUGH: f32 = 75.0;
 
-/// Of the room, the part that a fresh choice may fill, in percent; the rest is for what is appended.
+/// Of the room, the part that a fresh choice may fill, in percent; the rest is for what is appended:
+/// more where it is the user who allows no more, for then the window has room for both.
 const FRESH: usize = 94;
+const FRESH_OF_MOST: usize = 75;
+
+/// How many definitions that are needed have to be expected among others for these to be appended.
+const WORTH: f32 = 0.3;
 
 /// The files around a document, as far as prompts may show them.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +49,8 @@ pub struct Workspace<'a> {
 #[derive(Debug, Default)]
 pub struct Shelf {
     held: Mutex<Option<Held>>,
+    /// Where the user has just been.
+    pub trail: Trail,
 }
 
 #[derive(Debug)]
@@ -50,6 +59,8 @@ struct Held {
     path: String,
     /// The cursor's line, from 0, at the last look.
     line_idx: usize,
+    /// The line at the last fresh choice.
+    chosen_idx: usize,
     /// Where the member begins that was typed at the last look, in bytes from the line's start.
     member: Option<usize>,
     room: usize,
@@ -81,10 +92,15 @@ impl Workspace<'_> {
         {
             return Arc::clone(&before.recalled);
         }
-        let shown = before.map_or(&[][..], |before| &before.recalled.pieces);
-        let recalled = Arc::new(self.look(view, room, shown, count));
-        let path = view.path.to_owned();
-        *held = Some(Held { path, line_idx, member, room, recalled: Arc::clone(&recalled) });
+        let (recalled, is_fresh) = self.look(view, room, before, line_idx, count);
+        let chosen_idx = match before {
+            Some(before) if !is_fresh => before.chosen_idx,
+            _ => line_idx,
+        };
+        let (path, recalled) = (view.path.to_owned(), Arc::new(recalled));
+        let now =
+            Held { path, line_idx, chosen_idx, member, room, recalled: Arc::clone(&recalled) };
+        *held = Some(now);
         recalled
     }
 
@@ -94,13 +110,15 @@ impl Workspace<'_> {
         pieces.iter().all(|piece| contents.file(piece.file).is_some())
     }
 
+    /// What to show now, and whether it was chosen afresh.
     fn look(
         &self,
         view: &View<'_>,
         room: usize,
-        shown: &[Piece],
+        before: Option<&Held>,
+        line_idx: usize,
         count: impl Fn(&str) -> usize,
-    ) -> Recalled {
+    ) -> (Recalled, bool) {
         let text = view.text.to_string();
         let subject = Subject {
             path: self.file,
@@ -108,8 +126,11 @@ impl Workspace<'_> {
             tree: view.tree,
             language: view.language,
             offset: view.cursor(),
+            been: &self.shelf.trail.elsewhere(self.file),
         };
-        let fresh = recall(self.index, &subject, room * FRESH / 100, &[], &count);
+        let part = if room == self.most_tokens { FRESH_OF_MOST } else { FRESH };
+        let fresh = || recall(self.index, &subject, room * part / 100, &[], &count);
+        let shown = before.map_or(&[][..], |before| &before.recalled.pieces);
         let mut kept: Vec<Piece> = {
             let contents = self.index.read();
             let is_current = |piece: &&Piece| {
@@ -119,16 +140,25 @@ impl Workspace<'_> {
             };
             shown.iter().filter(is_current).cloned().collect()
         };
-        if kept.is_empty() {
-            return fresh;
-        }
+        let Some(before) = before.filter(|_| !kept.is_empty()) else { return (fresh(), true) };
         let left = room.saturating_sub(kept.iter().map(|piece| piece.tokens).sum());
         let more = recall(self.index, &subject, left, &kept, &count);
-        kept.extend(more.pieces);
-        if covered(&fresh.pieces, &kept) * 100.0 < ENOUGH {
-            return fresh;
+        // What is only similar is not worth computing all that follows again.
+        let needed = more.pieces.into_iter().filter(|piece| expected(piece) > 0.0);
+        let needed: Vec<Piece> = needed.collect();
+        let is_worth_it = needed.iter().map(expected).sum::<f32>() >= WORTH;
+        let is_far = before.path != view.path || before.chosen_idx.abs_diff(line_idx) > NEAR;
+        if is_far {
+            let fresh = fresh();
+            let all = kept.iter().chain(needed.iter().filter(|_| is_worth_it));
+            if covered(&fresh.pieces, all) * 100.0 < ENOUGH {
+                return (fresh, true);
+            }
         }
-        Recalled { pieces: kept, left_out: more.left_out }
+        if is_worth_it {
+            kept.extend(needed);
+        }
+        (Recalled { pieces: kept, left_out: more.left_out }, false)
     }
 }
 
@@ -140,18 +170,21 @@ fn member(view: &View<'_>, line_idx: usize) -> Option<usize> {
     object.ends_with(['.', ':']).then_some(object.len())
 }
 
+/// How many of the definitions in it are expected to be needed.
+fn expected(piece: &Piece) -> f32 {
+    piece.parts.iter().filter(|part| part.is_definition()).map(|part| part.score).sum()
+}
+
 /// By chances, how much of what `wanted` shows `shown` shows as well, from 0 to 1.
-fn covered(wanted: &[Piece], shown: &[Piece]) -> f32 {
-    let names = |pieces: &'_ [Piece]| -> HashSet<(String, String)> {
-        let all = pieces.iter().flat_map(|piece| piece.parts.iter().map(move |part| (piece, part)));
-        all.map(|(piece, part)| (piece.definition.path.clone(), part.name.clone())).collect()
-    };
-    let shown = names(shown);
+fn covered<'a>(wanted: &[Piece], shown: impl Iterator<Item = &'a Piece>) -> f32 {
+    let shown: HashSet<(&str, &str)> = shown
+        .flat_map(|piece| piece.parts.iter().map(|part| (&*piece.definition.path, &*part.name)))
+        .collect();
     let (mut all, mut both) = (f32::EPSILON, 0.0);
     for piece in wanted {
         for part in piece.parts.iter().filter(|part| part.is_definition()) {
             all += part.score;
-            if shown.contains(&(piece.definition.path.clone(), part.name.clone())) {
+            if shown.contains(&(&*piece.definition.path, &*part.name)) {
                 both += part.score;
             }
         }

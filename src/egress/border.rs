@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Cleared, Consent, Decisions, Manifest, Parcel, Permit, Refusal, Standing, Trust, User,
-    Withheld,
+    Cleared, Consent, Decisions, Destination, Manifest, Parcel, Permit, Refusal, Standing, Trust,
+    User, Withheld,
     audit::{self, Decision, Log},
     exclude::Exclusions,
     inspect::Inspection,
@@ -69,6 +69,18 @@ impl Border {
             None if verdict.private => Err(Withheld::Private { path: verdict.shown }),
             None => Ok(verdict.shown),
         }
+    }
+
+    /// What the user decided of sending to `destination`; `None` where there is to be asked. Reads a
+    /// file.
+    pub fn decided(&self, destination: &Destination) -> Result<Option<Consent>, Refusal> {
+        let kept = self.0.decisions.standing(self.root(), &destination.host());
+        kept.map_err(unrecorded)
+    }
+
+    /// Whether the workspace is trusted; `None` where nobody has decided. Reads a file.
+    pub fn trusted(&self) -> Result<Option<bool>, Refusal> {
+        self.0.trust.decided(&self.0.decisions, self.root()).map_err(unrecorded)
     }
 
     /// Whether the workspace is trusted; the user is asked where nobody has decided.

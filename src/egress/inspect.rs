@@ -219,6 +219,7 @@ impl<'b> Inspection<'b> {
             withheld: self.withheld,
             private: self.private,
             redactions: self.redactor.counts().clone(),
+            tools: Vec::new(),
             bytes: 0,
             tokens: 0,
             max_output_tokens: 0,

@@ -34,6 +34,9 @@ pub struct Manifest {
     pub private: bool,
     /// Secrets replaced by placeholders, by the rule that found them.
     pub redactions: BTreeMap<String, usize>,
+    /// What the model may ask for further. What that brings is sent as well, each time past the
+    /// border, with a manifest of its own.
+    pub tools: Vec<&'static str>,
     /// Of all text in the permit. The request's framing in JSON and its escapes come on top.
     pub bytes: usize,
     /// Of all text in the permit, as the caller's counter has it.
@@ -49,6 +52,20 @@ impl Manifest {
     pub fn files_count(&self) -> usize {
         // Parts of one file stand together.
         self.files.chunk_by(|a, b| a.path == b.path).count()
+    }
+
+    /// Whether who agreed to this has agreed to `other`: the same place and model, nothing private, and
+    /// no line beyond these unless this one says that the model may ask for more.
+    pub fn covers(&self, other: &Self) -> bool {
+        let within = |part: &FilePart| {
+            self.files.iter().any(|own| {
+                own.path == part.path && own.first <= part.first && part.last <= own.last
+            })
+        };
+        (&self.destination, &self.model) == (&other.destination, &other.model)
+            && !other.private
+            && other.tools.iter().all(|tool| self.tools.contains(tool))
+            && (!self.tools.is_empty() || other.files.iter().all(within))
     }
 }
 
@@ -75,8 +92,13 @@ impl Manifest {
             count => format!(" {count} secrets are replaced by placeholders."),
         };
         let cost = self.cost.map(|cost| format!(" At most ${cost:.4}.")).unwrap_or_default();
+        let more = if self.tools.is_empty() {
+            ""
+        } else {
+            " It may go on to read other files of this workspace, which are sent as well."
+        };
         format!(
-            "May {} tokens{from} be sent to {} ({})?{private}{secrets}{cost}",
+            "May {} tokens{from} be sent to {} ({})?{more}{private}{secrets}{cost}",
             self.tokens, self.destination, self.model
         )
     }
@@ -101,6 +123,9 @@ impl fmt::Display for Manifest {
         }
         for part in &self.files {
             writeln!(f, "  {}:{}-{}", part.path, part.first, part.last)?;
+        }
+        if !self.tools.is_empty() {
+            writeln!(f, "  may go on to read other files here: {}", self.tools.join(", "))?;
         }
         for (kind, count) in &self.redactions {
             writeln!(f, "  replaced: {count} × {kind}")?;

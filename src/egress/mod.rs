@@ -40,4 +40,4 @@ pub use piece::{Origin, Piece};
 pub use redact::Restorer;
 pub use refusal::{Refusal, Withheld};
 pub use trust::Trust;
-pub use user::{Nobody, User};
+pub use user::{Nobody, OneTask, User};

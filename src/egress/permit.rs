@@ -41,7 +41,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Fills in the manifest's figures from the text that this permit owns.
+    /// Fills in the manifest's figures and tools from what this permit owns.
     pub(super) fn measure(&mut self, count: &dyn Fn(&str) -> usize) {
         let mut texts = vec![self.system.clone()];
         for content in self.turns.iter().flat_map(|turn| &turn.contents) {
@@ -57,6 +57,7 @@ impl Permit {
         self.manifest.bytes = texts.iter().map(String::len).sum();
         self.manifest.tokens = texts.iter().map(|text| count(text)).sum();
         self.manifest.max_output_tokens = self.max_output_tokens;
+        self.manifest.tools = self.tools.iter().map(|tool| tool.name).collect();
         self.manifest.cost = self.destination.price().map(|price| {
             let (input, output) = (self.manifest.tokens as f64, self.max_output_tokens as f64);
             (input * price.input + output * price.output) / 1e6

@@ -3,10 +3,11 @@
 //! Listing asks no model and waits for nothing: every action is a command that does its work when it
 //! is chosen. Nothing is left to resolve, as Helix blocks on that.
 
-use std::ops::Range as Bytes;
+use std::{ops::Range as Bytes, sync::Arc};
 
 use futures::FutureExt;
 use serde::Serialize;
+use serde_json::Value as Json;
 use tower_lsp::gen_lsp_types::{
     CodeAction, CodeActionKind, CodeActionParams, CodeActionResponse, CodeActionTag,
     CodeActionTriggerKind, Command, Diagnostic, LspAny, Message, Range, Uri,
@@ -21,7 +22,7 @@ use crate::{
     },
     route::Role,
     session::{Snapshot, task::OwnedTask},
-    task::{Source, refactor::Target, test::Subject},
+    task::{self, Source, refactor::Target, test::Subject},
 };
 
 const REWRITE: &str = "refactor.rewrite.hearth";
@@ -38,39 +39,47 @@ pub fn code_action(hearth: &Hearth, params: CodeActionParams) -> Reply<Vec<CodeA
     let uri = params.text_document.uri;
     let snapshot = hearth.session.snapshot(uri.as_ref());
     let (client, settings, desk) = (hearth.client(), hearth.settings.get(), hearth.desk());
-    let unable = desk.and_then(|desk| {
+    let unable = desk.as_ref().and_then(|desk| {
         let now = desk.router().health();
         now.serving(Role::HighPrecision).err().map(str::to_owned)
     });
     let (range, context) = (params.range, params.context);
-    let listing = OwnedTask::spawn(async move {
+    let listing = OwnedTask::aside(async move {
         let Some(snapshot) = snapshot else { return Vec::new() };
         let selection = convert::to_offset(&snapshot.text, range.start, client.encoding)
             ..convert::to_offset(&snapshot.text, range.end, client.encoding);
+        if let Some(desk) = desk {
+            // Editors ask wherever the cursor comes to rest.
+            task::view(&desk, Arc::clone(&settings), snapshot.clone(), selection.start);
+        }
         let Some(source) = Source::of(&snapshot) else { return Vec::new() };
         let Some(target) = source.target(selection.clone()) else { return Vec::new() };
+        let menu =
+            Menu { uri, range, snapshot: &snapshot, selection, source: &source, target: &target };
+        let here = menu.list(&settings, client, &context.diagnostics);
+        let up: Vec<Offer> = match cloud(&settings) {
+            Some(cloud) => here.iter().map(|offer| offer.sent_up(&cloud)).collect(),
+            None => Vec::new(),
+        };
         let mut all = match unable {
-            None => {
-                let menu = Menu {
-                    uri,
-                    range,
-                    snapshot: &snapshot,
-                    selection,
-                    source: &source,
-                    target: &target,
-                };
-                menu.list(&settings, client, &context.diagnostics)
-            }
+            None => here,
             // Nobody asked: nobody is told.
             Some(_) if context.trigger_kind == Some(CodeActionTriggerKind::Automatic) => Vec::new(),
             Some(_) => vec![install()],
         };
+        all.extend(up);
         if let Some(only) = &context.only {
             all.retain(|offer| only.iter().any(|only| falls_under(offer.kind, only)));
         }
         all.into_iter().map(|offer| offer.shown(client)).collect()
     });
     async move { Ok(listing.join().await.unwrap_or_default()) }.boxed()
+}
+
+/// The user's name for the cloud that a task would be sent up to; `None` where nothing may go up.
+fn cloud(settings: &Settings) -> Option<String> {
+    let clouds = if settings.local_only { Vec::new() } else { settings.clouds.resolve() };
+    clouds.into_iter().find_map(Result::ok).map(|cloud| cloud.name)
 }
 
 /// Whether `kind` is `only` or one of its kinds.
@@ -98,6 +107,15 @@ impl Offer {
     ) -> Self {
         let arguments = serde_json::to_value(arguments).and_then(serde_json::from_value).ok();
         Self { kind, title: title.into(), command, arguments, fixes: None }
+    }
+
+    /// The same, sent up by the user to the cloud of this name.
+    fn sent_up(&self, cloud: &str) -> Self {
+        let title = format!("{} (send this one up to {cloud})", self.title);
+        let mut arguments = serde_json::to_value(&self.arguments).unwrap_or_default();
+        arguments["cloud"] = Json::Bool(true);
+        let offer = Self::new(self.kind, title, self.command, &arguments);
+        Self { fixes: self.fixes.clone(), ..offer }
     }
 
     fn shown(self, client: ClientCaps) -> CodeActionResponse {

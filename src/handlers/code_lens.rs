@@ -24,7 +24,7 @@ pub fn code_lens(hearth: &Hearth, params: CodeLensParams) -> Reply<Vec<CodeLens>
         .desk()
         .is_some_and(|desk| desk.router().health().serving(Role::HighPrecision).is_ok());
     let encoding = hearth.encoding();
-    let listing = OwnedTask::spawn(async move {
+    let listing = OwnedTask::aside(async move {
         let Some(snapshot) = snapshot.filter(|_| able) else { return Vec::new() };
         let lens = |item: Target| {
             let start = item.item.start;

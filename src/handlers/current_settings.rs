@@ -56,12 +56,14 @@ impl CurrentSettings {
         if !tree.is_object() {
             return;
         }
-        let (settings, complaints) = {
+        let complaints = {
             let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
             layers.set(layer, tree);
-            layers.resolve()
+            let (settings, complaints) = layers.resolve();
+            // Under the lock: of two changes at once the later one stays.
+            self.settings.send_replace(Arc::new(settings));
+            complaints
         };
-        self.settings.send_replace(Arc::new(settings));
         self.tell(&complaints);
     }
 

@@ -11,10 +11,13 @@ use tower_lsp::{
     jsonrpc::{self, Error},
 };
 
-use super::{Hearth, Reply, refactor, trust};
+use super::{Hearth, Reply, analyze, refactor, trust};
 use crate::{
     config::Layer,
-    lsp::ext::{ACCEPTED, EXPLAIN, INSTALL, PAUSE, PlaceArguments, REFACTOR, RESUME, TEST, TRUST},
+    lsp::ext::{
+        ACCEPTED, ANALYZE, CANCEL, EXPLAIN, INSTALL, PAUSE, PlaceArguments, REFACTOR, RESUME, TEST,
+        TRUST,
+    },
     route::Role,
 };
 
@@ -38,6 +41,10 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
             hearth.screen.say(MessageType::Info, message);
             return future::ready(Ok(None)).boxed();
         }
+        CANCEL => {
+            hearth.running.cancel_all();
+            return future::ready(Ok(None)).boxed();
+        }
         PAUSE => {
             suggest(hearth, false);
             return future::ready(Ok(None)).boxed();
@@ -50,6 +57,7 @@ pub fn execute_command(hearth: &Hearth, params: ExecuteCommandParams) -> Reply<O
         REFACTOR => read(first).and_then(|arguments| refactor::change(hearth, arguments, token)),
         TEST => read(first).and_then(|place| refactor::test(hearth, &place, token)),
         EXPLAIN => read(first).and_then(|place| refactor::explain(hearth, &place, token)),
+        ANALYZE => read(first).and_then(|arguments| analyze::analyze(hearth, arguments, token)),
         other => Err(Error::invalid_params(format!("unknown command '{other}'"))),
     };
     started.unwrap_or_else(|error| future::ready(Err(error)).boxed())

@@ -8,9 +8,9 @@ use tower_lsp::{
         ChangeNotifications, CodeActionOptions, CodeActionProvider, CodeLensOptions,
         CompletionOptions, ExecuteCommandOptions, InitializeParams, InitializeResult,
         InitializedParams, InlineCompletionProvider, Registration, RegistrationParams,
-        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentSync,
-        TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions, WorkspaceFolders,
-        WorkspaceFoldersServerCapabilities, WorkspaceOptions,
+        RegistrationRequest, ServerCapabilities, ServerInfo, TextDocumentContentOptions,
+        TextDocumentSync, TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions,
+        WorkspaceFolders, WorkspaceFoldersServerCapabilities, WorkspaceOptions,
     },
     jsonrpc::Result,
 };
@@ -22,7 +22,10 @@ use crate::{
     config::Layer,
     lsp::{
         ClientCaps, convert,
-        ext::{ACCEPTED, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, TEST, TRUST},
+        ext::{
+            ACCEPTED, ANALYZE, CANCEL, EXPLAIN, INSTALL, PAUSE, REFACTOR, RESUME, SCHEME, TEST,
+            TRUST,
+        },
     },
     session::task::OwnedTask,
 };
@@ -131,9 +134,11 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
         })),
         code_lens_provider: client.code_lens.then(CodeLensOptions::default),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [ACCEPTED, PAUSE, RESUME, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL]
-                .map(str::to_owned)
-                .to_vec(),
+            commands: [
+                ACCEPTED, PAUSE, RESUME, CANCEL, TRUST, REFACTOR, TEST, EXPLAIN, INSTALL, ANALYZE,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
         }),
         workspace: Some(WorkspaceOptions {
@@ -141,6 +146,9 @@ fn capabilities(client: ClientCaps) -> ServerCapabilities {
                 supported: Some(true),
                 change_notifications: Some(ChangeNotifications::Bool(true)),
             }),
+            text_document_content: client
+                .text_document_content
+                .then(|| TextDocumentContentOptions { schemes: vec![SCHEME.to_owned()] }.into()),
             ..WorkspaceOptions::default()
         }),
         ..ServerCapabilities::default()

@@ -5,6 +5,7 @@
 //! that owns all it needs and is dropped when the client cancels. No handler knows a model or a
 //! socket, and none computes for long.
 
+mod analyze;
 mod apply_edit;
 pub mod code_action;
 pub mod code_lens;
@@ -21,7 +22,7 @@ mod parent;
 pub mod progress;
 mod reading;
 mod refactor;
-mod show;
+pub mod show;
 mod status;
 pub mod tally;
 pub mod trust;

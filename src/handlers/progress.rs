@@ -40,6 +40,15 @@ pub fn cancel(hearth: &Hearth, params: WorkDoneProgressCancelParams) {
     }
 }
 
+impl Running {
+    /// Ends all of it, as its users' own cancelling would.
+    pub(super) fn cancel_all(&self) {
+        for cancel in &self.0.cancels {
+            cancel.cancel();
+        }
+    }
+}
+
 /// The progress of one piece of work. Dropping it ends it on the user's screen.
 #[derive(Debug)]
 pub(super) struct Progress {

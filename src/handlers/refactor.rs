@@ -1,6 +1,9 @@
 //! The commands that change and explain an item: from the arguments to the screen.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures::FutureExt;
 use tower_lsp::{
@@ -24,7 +27,7 @@ use crate::{
     },
     session::{Document, Session, Snapshot, task::OwnedTask},
     task::{
-        self, Desk, Edit, Ground, Outcome,
+        self, Desk, Edit, Ground, Grounds, Outcome, Reach, Wish,
         refactor::{Action, Request},
         source,
     },
@@ -37,10 +40,10 @@ pub(super) fn change(
 ) -> jsonrpc::Result<Reply<Option<LspAny>>> {
     let action = action(&arguments)?;
     let title = action.title().to_owned();
-    let Place { document, snapshot, selection } = Place::find(hearth, &arguments.place)?;
+    let Place { document, snapshot, selection, wish } = Place::find(hearth, &arguments.place)?;
     let free_signature = arguments.free_signature;
     let request = Request { document, snapshot, selection, action, free_signature };
-    Ok(Job::new(hearth, token, title, Work::Change(request))?.start())
+    Ok(Job::new(hearth, token, title, Work::Change(request), wish)?.start())
 }
 
 pub(super) fn test(
@@ -48,9 +51,10 @@ pub(super) fn test(
     arguments: &PlaceArguments,
     token: Option<ProgressToken>,
 ) -> jsonrpc::Result<Reply<Option<LspAny>>> {
-    let Place { document, snapshot, selection } = Place::find(hearth, arguments)?;
+    let Place { document, snapshot, selection, wish } = Place::find(hearth, arguments)?;
     let request = task::test::Request { document, snapshot, selection, count: task::test::USUAL };
-    Ok(Job::new(hearth, token, "Generate tests".to_owned(), Work::Test(request))?.start())
+    let title = "Generate tests".to_owned();
+    Ok(Job::new(hearth, token, title, Work::Test(request), wish)?.start())
 }
 
 pub(super) fn explain(
@@ -59,7 +63,8 @@ pub(super) fn explain(
     token: Option<ProgressToken>,
 ) -> jsonrpc::Result<Reply<Option<LspAny>>> {
     let place = Place::find(hearth, arguments)?;
-    Ok(Job::new(hearth, token, "Explain".to_owned(), Work::Explain(place))?.start())
+    let wish = place.wish;
+    Ok(Job::new(hearth, token, "Explain".to_owned(), Work::Explain(place), wish)?.start())
 }
 
 fn action(arguments: &RefactorArguments) -> jsonrpc::Result<Action> {
@@ -84,6 +89,7 @@ struct Place {
     document: Arc<Document>,
     snapshot: Snapshot,
     selection: std::ops::Range<usize>,
+    wish: Wish,
 }
 
 impl Place {
@@ -111,7 +117,8 @@ impl Place {
             }
             (None, None) => return Err(Error::invalid_params("no range and no line")),
         };
-        Ok(Self { document, snapshot, selection })
+        let wish = if arguments.cloud { Wish::GoesUp } else { Wish::AsRuled };
+        Ok(Self { document, snapshot, selection, wish })
     }
 }
 
@@ -149,6 +156,7 @@ struct Job {
     token: Option<ProgressToken>,
     title: String,
     work: Work,
+    wish: Wish,
 }
 
 impl Job {
@@ -157,6 +165,7 @@ impl Job {
         token: Option<ProgressToken>,
         title: String,
         work: Work,
+        wish: Wish,
     ) -> jsonrpc::Result<Self> {
         Ok(Self {
             desk: hearth.desk().ok_or_else(Error::internal_error)?,
@@ -172,12 +181,13 @@ impl Job {
             token,
             title,
             work,
+            wish,
         })
     }
 
     /// Dropping the reply stops the work.
     fn start(self) -> Reply<Option<LspAny>> {
-        let task = OwnedTask::spawn(self.run());
+        let task = OwnedTask::aside(self.run());
         async move {
             // What came of it is on the screen.
             let _ = task.join().await;
@@ -235,10 +245,14 @@ impl Job {
     }
 
     async fn rights(&self) -> Rights {
-        let path = self.work.document().path();
-        let root = path.map(|path| source::root(&self.session, path)).unwrap_or_default();
         let user = self.trust.user();
-        self.consent.rights(&root, &self.settings, &self.trust, user).await
+        self.consent.rights(&self.root(), &self.settings, &self.trust, &user).await
+    }
+
+    /// The folder that counts as the workspace.
+    fn root(&self) -> PathBuf {
+        let path = self.work.document().path();
+        path.map(|path| source::root(&self.session, path)).unwrap_or_default()
     }
 
     fn ground(&self, rights: Rights) -> Ground {
@@ -248,6 +262,16 @@ impl Job {
             session: Arc::clone(&self.session),
             checker: Arc::clone(&self.checker),
             rights,
+            reach: Reach::new(
+                &Grounds {
+                    root: self.root(),
+                    state: self.trust.state().map(Path::to_owned),
+                    trust: self.trust.source(),
+                },
+                &self.settings,
+                self.trust.user(),
+                self.wish,
+            ),
         }
     }
 

@@ -72,8 +72,11 @@ fn params(desk: &Desk, health: &Health, last: &Last, settings: &Settings) -> Sta
             None => health.message.clone(),
         },
         last_no_suggestion: last.no_suggestion.clone(),
+        prompt_tokens: speed.prompts().map(|(all, _)| all),
+        cached_tokens: speed.prompts().map(|(_, cached)| cached),
         prefill_per_second,
         decode_per_second,
         prompt_limit: speed.prompt_tokens(target).filter(|limit| *limit < ceiling),
+        clouds: settings.clouds.resolve().into_iter().flatten().map(|cloud| cloud.name).collect(),
     }
 }

@@ -60,8 +60,8 @@ impl WorkspaceTrust {
     }
 
     /// Who is asked.
-    pub(super) fn user(&self) -> &EditorUser {
-        &self.user
+    pub(super) fn user(&self) -> Arc<EditorUser> {
+        Arc::clone(&self.user)
     }
 
     /// Whether a folder is trusted; asks where nobody has decided. What cannot be read is no trust.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use tower_lsp::gen_lsp_types::{
     ConfigurationItem, ConfigurationParams, ConfigurationRequest, DidChangeConfigurationParams,
     DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams, Registration, RegistrationParams,
@@ -27,8 +27,9 @@ pub(super) fn ask_settings(hearth: &Hearth) {
     let question = async move {
         match outbox.ask::<ConfigurationRequest>(ConfigurationParams { items }).await {
             Ok(answers) => {
-                let tree = answers.into_iter().next().unwrap_or(Json::Null);
-                settings.set(Layer::EditorChange, tree);
+                // `null` where there is no such section, or not any more.
+                let tree = answers.into_iter().next().filter(|tree| !tree.is_null());
+                settings.set(Layer::EditorChange, tree.unwrap_or_else(|| json!({})));
             }
             Err(error) => tracing::warn!(%error, "no settings from the client"),
         }

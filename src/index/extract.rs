@@ -5,11 +5,9 @@
 //! its own ([`Draft::names`]), so that files can be worked on side by side; [`super::Contents`]
 //! takes it in under its lock. Knows one file, not the workspace.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    ops::Range,
-};
+use std::{collections::BTreeSet, ops::Range};
 
+use rustc_hash::FxHashSet;
 use tree_sitter::{Node, QueryCursor, QueryMatch, StreamingIterator as _, Tree};
 
 use super::{
@@ -150,6 +148,7 @@ struct Extraction<'a> {
     draft: Draft,
     /// What chunks are cut between: the children of the root, and members.
     pieces: Vec<Piece>,
+    cursor: Option<QueryCursor>,
 }
 
 /// A match of the query for items, by what its captures mean.
@@ -227,8 +226,9 @@ impl Lead {
 
 impl<'a> Extraction<'a> {
     fn new(source: &'a str, language: &'a Language, queries: &'a Queries) -> Self {
-        let (lines, draft) = (Lines::of(source), Draft::default());
-        Self { source, language, queries, lines, draft, pieces: Vec::new() }
+        let names = Names::of_file(source.len());
+        let (lines, draft) = (Lines::of(source), Draft { names, ..Draft::default() });
+        Self { source, language, queries, lines, draft, pieces: Vec::new(), cursor: None }
     }
 
     fn finish(mut self, uses: Vec<(Symbol, u32)>) -> Draft {
@@ -250,7 +250,8 @@ impl<'a> Extraction<'a> {
         }
         let leads = self.leads(around, parent.is_none() && depth == 0, outer);
         let queries = self.queries;
-        let mut cursor = QueryCursor::new();
+        // One for all: it is large, and asked once for each type.
+        let mut cursor = self.cursor.take().unwrap_or_default();
         cursor.set_max_start_depth(Some(1));
         let mut matches = cursor.matches(&queries.items, around, self.source.as_bytes());
         let mut all = Vec::new();
@@ -262,9 +263,11 @@ impl<'a> Extraction<'a> {
                 all.push((node.start_byte(), rank, found));
             }
         }
+        drop(matches);
+        self.cursor = Some(cursor);
         // Of patterns for the same item the first counts, with all that is optional in it.
         all.sort_by_key(|(start, rank, _)| (*start, *rank));
-        let mut seen = HashSet::new();
+        let mut seen = FxHashSet::default();
         for (start, _, found) in all {
             let index = leads.partition_point(|lead| lead.start <= start);
             let lead = index.checked_sub(1).and_then(|index| leads.get(index));

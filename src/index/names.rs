@@ -24,7 +24,20 @@ pub struct Names {
     table: HashTable<u32>,
 }
 
+/// Bytes of source for each name that a file has of its own, at the least.
+const SOURCE_OF_NAME: usize = 96;
+
 impl Names {
+    /// With room for the names of a file of so many bytes.
+    pub(super) fn of_file(bytes: usize) -> Self {
+        let names = bytes / SOURCE_OF_NAME;
+        Self {
+            text: String::with_capacity(names * 10),
+            ends: Vec::with_capacity(names),
+            table: HashTable::with_capacity(names),
+        }
+    }
+
     /// The number of `name`, which is new if need be. `None` only once four billion bytes are kept.
     pub(super) fn intern(&mut self, name: &str) -> Option<Symbol> {
         let hash = FxBuildHasher.hash_one(name);

@@ -39,6 +39,8 @@ pub struct ClientCaps {
     pub code_lens: bool,
     /// Opens a document that the server names.
     pub show_document: bool,
+    /// Asks for the text of documents that are no files.
+    pub text_document_content: bool,
     /// Asks the user for an instruction where a command needs one (docs/protocol.md).
     pub asks_instruction: bool,
 }
@@ -75,6 +77,7 @@ impl ClientCaps {
             show_document: window
                 .and_then(|all| all.show_document.as_ref())
                 .is_some_and(|all| all.support),
+            text_document_content: workspace.is_some_and(|all| all.text_document_content.is_some()),
             asks_instruction: client
                 .experimental
                 .as_ref()

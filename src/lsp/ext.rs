@@ -13,6 +13,9 @@ pub const PAUSE: &str = "hearth.pause";
 /// The command that suggests again.
 pub const RESUME: &str = "hearth.resume";
 
+/// The command that ends all work under way, for editors that show progress and have no key for its end.
+pub const CANCEL: &str = "hearth.cancel";
+
 /// The command behind every code action that changes an item; takes [`RefactorArguments`].
 pub const REFACTOR: &str = "hearth.refactor";
 
@@ -21,6 +24,12 @@ pub const TEST: &str = "hearth.test";
 
 /// The command that explains code; takes a [`PlaceArguments`].
 pub const EXPLAIN: &str = "hearth.explain";
+
+/// The command that answers a question about the whole workspace; takes an [`AnalyzeArguments`].
+pub const ANALYZE: &str = "hearth.analyzeCodebase";
+
+/// The scheme of documents whose text this server gives on `workspace/textDocumentContent`.
+pub const SCHEME: &str = "hearth";
 
 /// The command behind the action that stands where no model follows instructions.
 pub const INSTALL: &str = "hearth.install";
@@ -45,6 +54,9 @@ pub struct PlaceArguments {
     /// Or a line, counted from 1: for those who type commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// Whether the user sends this one up, to a cloud.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cloud: bool,
 }
 
 /// What to do with an item.
@@ -74,6 +86,27 @@ pub enum ActionName {
     HandleErrors,
     Document,
     Fix,
+}
+
+/// What to find out about the workspace. A question or a kind has to be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnalyzeArguments {
+    /// In the user's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// A kind's name, such as `dead-code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What it is confined to, absolute or from the first workspace folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Nothing of it may leave this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
+    /// It is sent up for this run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cloud: bool,
 }
 
 /// The command that asks the user whether the open folders are trusted.
@@ -147,6 +180,13 @@ pub struct StatusParams {
     /// Why the last request brought no suggestion; absent when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_no_suggestion: Option<String>,
+    /// Tokens of all prompts since the server was started, as the model's server counts them; absent
+    /// where that does not say what it had cached of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<usize>,
+    /// Those of them that were in its cache; the others it had to evaluate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<usize>,
     /// Tokens of prompt that the model evaluates in a second here, as measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_per_second: Option<usize>,
@@ -157,6 +197,9 @@ pub struct StatusParams {
     /// machine is fast enough for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_limit: Option<usize>,
+    /// Names of the clouds that are set up, for what is too large or too hard for this machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clouds: Vec<String>,
 }
 
 /// How ready the model is.

@@ -37,6 +37,11 @@ impl Budget {
         Self { window, output, counter }
     }
 
+    /// Tokens of the whole window, for the prompt and the answer.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
     /// Tokens that still fit.
     pub fn left(&self) -> usize {
         self.window.saturating_sub(self.output + BEGIN)
@@ -50,6 +55,21 @@ impl Budget {
     /// Seals segments into a prompt that a model continues, or says by how many tokens they overflow.
     pub fn seal(self, segments: Vec<Segment>) -> Result<Prompt, Overflow> {
         self.close(segments, Form::Raw, Basis::default())
+    }
+
+    /// Seals segments whose last `open` bytes are the beginning of what the model is to write: whoever
+    /// can hold its output to them takes them out of the prompt.
+    pub fn seal_open(self, segments: Vec<Segment>, open: usize) -> Result<Prompt, Overflow> {
+        let last = segments.last().map(Segment::as_str).unwrap_or_default();
+        let whole = last.len().checked_sub(open).is_some_and(|at| last.is_char_boundary(at));
+        let open = if whole { open } else { 0 };
+        // A model may write it a byte a token.
+        let reserved = Self { output: self.output + open, ..self };
+        reserved.seal(segments).map(|prompt| Prompt {
+            open,
+            output: prompt.output - open,
+            ..prompt
+        })
     }
 
     /// Seals a chat of a system message and a user's message, which is the segments' text.
@@ -81,7 +101,7 @@ impl Budget {
         if tokens + self.output + BEGIN > self.window {
             return Err(Overflow { tokens, left: self.left() });
         }
-        Ok(Prompt { segments, form, tokens, basis, output: self.output, schema: None })
+        Ok(Prompt { segments, form, tokens, basis, output: self.output, open: 0, schema: None })
     }
 }
 
@@ -110,6 +130,8 @@ pub struct Prompt {
     tokens: usize,
     basis: Basis,
     output: usize,
+    /// Bytes of the last segment that the output may begin with instead.
+    open: usize,
     schema: Option<Arc<Json>>,
 }
 
@@ -144,6 +166,37 @@ impl Prompt {
     /// Tokens reserved for the answer.
     pub fn output(&self) -> usize {
         self.output
+    }
+
+    /// A prompt of its first `segments` pieces and none of its open end, which asks for no more than a
+    /// token: to have it evaluated.
+    #[must_use]
+    pub fn beginning(&self, segments: usize) -> Self {
+        let mut beginning = self.closed().0;
+        beginning.truncate(segments);
+        Self { segments: beginning, output: 1, open: 0, ..self.clone() }
+    }
+
+    /// What its last segment ends in and the output may begin with instead.
+    pub fn open(&self) -> &str {
+        let last = self.segments.last().map(Segment::as_str).unwrap_or_default();
+        last.len().checked_sub(self.open).and_then(|at| last.get(at..)).unwrap_or_default()
+    }
+
+    /// The pieces without [`open`](Self::open), and the tokens to generate for an output that begins
+    /// with it.
+    pub fn closed(&self) -> (Vec<Segment>, usize) {
+        let mut segments = self.segments.clone();
+        let open = self.open().len();
+        if open > 0
+            && let Some(last) = segments.pop()
+        {
+            let text = last.as_str();
+            if text.len() > open {
+                segments.push(Segment::text(&text[..text.len() - open]));
+            }
+        }
+        (segments, self.output + open)
     }
 
     pub(super) fn basis(&self) -> Basis {

@@ -18,6 +18,8 @@ pub(super) struct Filter {
     mend: bool,
     /// What may be the start of something that must not be seen.
     held: String,
+    /// What the output has still to begin with; none of it is passed on.
+    beginning: String,
 }
 
 /// What a filter lets through.
@@ -39,11 +41,21 @@ impl Filter {
         stops.retain(|stop| !stop.is_empty());
         stops.sort();
         stops.dedup();
-        Self { stops, mend, held: String::new() }
+        Self { stops, mend, held: String::new(), beginning: String::new() }
+    }
+
+    /// Passes on what comes behind `beginning`. An output that begins otherwise is not what was asked
+    /// for, and ends at once.
+    pub(super) fn behind(mut self, beginning: &str) -> Self {
+        beginning.clone_into(&mut self.beginning);
+        self
     }
 
     /// Takes more output and gives what is safe to see.
     pub(super) fn push(&mut self, chunk: &str) -> Passed {
+        let Some(chunk) = self.begin(chunk) else {
+            return Passed { text: String::new(), ended: true };
+        };
         self.held.push_str(chunk);
         if let Some(end) = self.first_end() {
             self.held.truncate(end);
@@ -54,6 +66,16 @@ impl Filter {
         let text = self.restored();
         self.held = rest;
         Passed { text, ended: false }
+    }
+
+    /// What of a chunk stands behind the beginning; `None` if it is another beginning.
+    fn begin<'a>(&mut self, chunk: &'a str) -> Option<&'a str> {
+        if let Some(behind) = chunk.strip_prefix(self.beginning.as_str()) {
+            self.beginning.clear();
+            return Some(behind);
+        }
+        self.beginning = self.beginning.strip_prefix(chunk)?.to_owned();
+        Some("")
     }
 
     /// What was held back, once no more output comes.
@@ -151,6 +173,15 @@ mod tests {
     fn broken_tokens_are_mended_and_do_not_end_the_text() {
         let chunks = ["if s == \"<", "¦|fim_mid", "dle|>\" {"];
         assert_eq!(run(filter(&[], true), &chunks), ("if s == \"<|fim_middle|>\" {".into(), false));
+    }
+
+    #[test]
+    fn the_beginning_is_not_passed_on() {
+        let begun = || filter(&["\n"], false).behind(".te");
+        assert_eq!(run(begun(), &[".", "text()", ";\n"]), ("xt();".into(), true));
+        assert_eq!(run(begun(), &["", ".t", "e", "xt"]), ("xt".into(), false));
+        assert_eq!(run(begun(), &[".t", "otal"]), (String::new(), true));
+        assert_eq!(run(begun(), &[".t"]), (String::new(), false));
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! HTTP to model servers on this machine and on the private network, and nowhere else.
 //!
-//! A pooled client for each. Both use no proxy and follow no redirect; the one connects to loopback
-//! addresses alone, the other also to hosts that the user counts as private. Names are resolved here,
+//! A pooled client for each, and one for each unix socket. They use no proxy and follow no redirect;
+//! the one connects to loopback addresses alone, the other also to hosts that the user counts as private. Names are resolved here,
 //! and a name that leads elsewhere is refused like an address that does. Nothing that a server sends
 //! is read without a limit. Clouds have a client of their own, behind the border: `cloud`.
 
@@ -89,6 +89,22 @@ fn base(within: &Within) -> reqwest::ClientBuilder {
         .pool_idle_timeout(KEEP_IDLE)
 }
 
+/// The scheme of a unix socket's URL, whose path is the socket's.
+pub(super) const UNIX: &str = "unix";
+
+/// A pool of connections to the socket at a `unix:` URL.
+#[cfg(unix)]
+fn socket_client(url: &Url) -> Option<reqwest::Client> {
+    let file = Url::parse(&url.as_str().replacen(UNIX, "file", 1)).ok()?;
+    let path = file.to_file_path().ok()?;
+    base(&Within::ThisMachine).tls_certs_only([]).unix_socket(path).build().ok()
+}
+
+#[cfg(not(unix))]
+fn socket_client(_: &Url) -> Option<reqwest::Client> {
+    None
+}
+
 /// One model server.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -105,6 +121,9 @@ impl Endpoint {
     /// The server at `url`, whose path all requests start with. Every request to an address that is
     /// farther than `client` reaches fails with [`ModelError::NotLocal`].
     pub fn new(client: &Client, url: &Url) -> Self {
+        if url.scheme() == UNIX {
+            return Self::at_socket(client, url);
+        }
         let mut url = url.clone();
         // Both fail for URLs that cannot be a base, and those cannot be requested either.
         let _ = url.set_username("");
@@ -120,6 +139,17 @@ impl Endpoint {
             key: None,
             patience: Patience::default(),
         }
+    }
+
+    /// The server at a unix socket, which is on this machine whoever listens. Where there are none, or
+    /// the connections cannot be made, its URL stays what no client can request.
+    fn at_socket(client: &Client, url: &Url) -> Self {
+        let shown = url.as_str().trim_end_matches('/').into();
+        let host = Url::parse("http://localhost").ok();
+        let (http, url) =
+            socket_client(url).zip(host).unwrap_or_else(|| (client.http.clone(), url.clone()));
+        let (within, patience) = (Within::ThisMachine, Patience::default());
+        Self { http, within, url, shown, key: None, patience }
     }
 
     /// With a key that each request carries. A key that is no header value is left out.

@@ -4,7 +4,8 @@
 //! that no answer tells. It reads control tokens out of every string, so what source text spells goes
 //! as token ids. Its socket is polled by results alone: `return_progress` makes a closed connection
 //! stop the prompt's evaluation too. Nothing here asks `/slots`, which resets the timers by which
-//! the server notices closed connections and goes to sleep.
+//! the server notices closed connections and goes to sleep. The open end of a prompt is left out, and
+//! a grammar makes the output begin with it: so a key changes no token that the server has evaluated.
 //! Source: `tools/server/README.md` of llama.cpp, and a b11669 measured.
 
 use std::{
@@ -16,7 +17,8 @@ use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
-    Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Sighting, Stop, Usage,
+    Endpoint, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Segment, Sighting, Stop,
+    Usage,
     embedding::only_embeds,
     filter::Filter,
     openai,
@@ -88,11 +90,13 @@ impl LlamaServer {
     }
 
     async fn complete(&self, job: Job) -> Result<Events, ModelError> {
-        let prompt = self.prompt(&job).await?;
+        let open = job.prompt.open();
+        let (segments, n_predict) = job.prompt.closed();
+        let prompt = self.prompt(&job.model, &segments).await?;
         let request = Completion {
             model: &job.model,
             prompt,
-            n_predict: job.prompt.output(),
+            n_predict,
             temperature: job.temperature,
             stop: &job.stop,
             stream: true,
@@ -102,14 +106,15 @@ impl LlamaServer {
             id_slot: job.slot,
             response_fields: LAST,
             json_schema: job.prompt.schema(),
+            grammar: (!open.is_empty()).then(|| begins_with(open)),
         };
         let body = self.endpoint.stream("/completion", &request, &job.model).await?;
-        let filter = Filter::new(&job.stop, job.prompt.segments(), false);
-        Ok(events(body, Sse::new(MAX_MESSAGE), Completed, filter))
+        let filter = Filter::new(&job.stop, &segments, false).behind(open);
+        Ok(events(body, Sse::new(MAX_MESSAGE), Completed::default(), filter))
     }
 
-    async fn prompt(&self, job: &Job) -> Result<Prompt, ModelError> {
-        let mut pieces = render::pieces(job.prompt.segments());
+    async fn prompt(&self, model: &str, segments: &[Segment]) -> Result<Prompt, ModelError> {
+        let mut pieces = render::pieces(segments);
         if let [Piece::Parsed(text)] = &mut *pieces {
             return Ok(Prompt::Text(std::mem::take(text)));
         }
@@ -118,7 +123,7 @@ impl LlamaServer {
             match piece {
                 Piece::Parsed(text) => mixed.push(Part::Text(text)),
                 Piece::Spelled(token) => {
-                    let ids = self.ids(&job.model, token).await?;
+                    let ids = self.ids(model, token).await?;
                     mixed.extend(ids.iter().map(|id| Part::Id(*id)));
                 }
             }
@@ -244,6 +249,21 @@ struct Completion<'a> {
     /// Becomes a grammar.
     #[serde(skip_serializing_if = "Option::is_none")]
     json_schema: Option<&'a serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grammar: Option<String>,
+}
+
+/// A grammar (GBNF) of all texts that begin with `text`.
+fn begins_with(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => literal.extend(['\\', c]),
+            '\t' => literal.push_str("\\t"),
+            c => literal.push(c),
+        }
+    }
+    format!("root ::= \"{literal}\" .*")
 }
 
 #[derive(Serialize)]
@@ -334,13 +354,24 @@ struct Status {
 }
 
 /// Reads the events of `/completion`.
-#[derive(Debug)]
-struct Completed;
+#[derive(Debug, Default)]
+struct Completed {
+    /// The first progress has come. It says all that the later ones do of the cache.
+    evaluating: bool,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    total: usize,
+    cache: usize,
+}
 
 #[derive(Deserialize)]
 struct Completing {
     #[serde(default)]
     content: String,
+    #[serde(default)]
+    prompt_progress: Option<Progress>,
     #[serde(default)]
     stop: bool,
     #[serde(default)]
@@ -369,6 +400,10 @@ impl Wire for Completed {
         let event: Completing = serde_json::from_slice(message)?;
         if event.error.is_some() || event.code.is_some() {
             return Err(Fault::Failed(message.to_vec()));
+        }
+        if let Some(progress) = event.prompt_progress.filter(|_| !self.evaluating) {
+            self.evaluating = true;
+            return Ok(Step::Evaluating(progress.total, progress.cache));
         }
         if !event.stop {
             return Ok(openai::likely(event.content, &event.completion_probabilities));

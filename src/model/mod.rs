@@ -147,6 +147,9 @@ pub enum Event {
     /// Before a text, where the server says it: how likely the model found it, the natural logarithm
     /// of the probability that it gave to all of its tokens together.
     Odds(f32),
+    /// How much of the prompt the server has to evaluate, where it says so before it starts: the
+    /// prompt's tokens, and those of them that it has in its cache.
+    Evaluating { tokens: usize, cached: usize },
     /// More text. Never contains a stop string or a control token.
     Text(String),
     /// The last event of a generation that ended by itself.

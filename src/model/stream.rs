@@ -50,6 +50,8 @@ pub(super) enum Step {
     Text(String),
     /// Text, and the natural logarithm of the probability of its tokens.
     Likely(String, f32),
+    /// Tokens of the prompt, and those of them that are cached.
+    Evaluating(usize, usize),
     /// The last text and what it cost.
     Done(String, Usage),
 }
@@ -156,6 +158,10 @@ impl<S: Split, W: Wire> Running<S, W> {
                 *self.odds.get_or_insert_default() += logprob;
                 self.show(&text);
             }
+            Ok(Step::Evaluating(tokens, cached)) if !self.over => {
+                self.ready.push_back(Ok(Event::Evaluating { tokens, cached }));
+            }
+            Ok(Step::Evaluating(..)) => {}
             Ok(Step::Done(text, usage)) => {
                 self.show(&text);
                 self.complete = !self.over;

@@ -40,6 +40,9 @@ impl Tier {
     /// How far text for `url` travels: that of the farthest address its host resolves to. `None`
     /// where the host resolves to none.
     pub async fn of(url: &Url, private: &[PrivateHost]) -> Option<Self> {
+        if url.scheme() == super::http::UNIX {
+            return Some(Self::ThisMachine);
+        }
         let (name, addresses) = match url.host()? {
             Host::Ipv4(address) => (address.to_string(), vec![IpAddr::from(address)]),
             Host::Ipv6(address) => (address.to_string(), vec![IpAddr::from(address)]),
@@ -147,6 +150,7 @@ mod tests {
         check("http://[fd00::7]:1", &["fd00::/8"], expect!["the private network"]).await;
         check("http://[fd00::7]:1", &["10.0.0.0/8"], expect!["a cloud"]).await;
         check("http://[::ffff:10.0.0.1]:1", &["10.0.0.0/8"], expect!["the private network"]).await;
+        check("unix:///run/ollama.sock", &[], expect!["this machine"]).await;
         // 0.0.0.0 reaches this machine on Linux, and elsewhere who knows what.
         check("http://0.0.0.0:1", &[], expect!["a cloud"]).await;
     }

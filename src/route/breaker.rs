@@ -73,10 +73,15 @@ impl Breaker {
             State::Closed { failures } if failures + 1 < FAILURES => {
                 State::Closed { failures: failures + 1 }
             }
-            State::Closed { .. } | State::Trial { .. } => open,
             // One that had passed before it opened.
-            State::Open { until } => State::Open { until },
+            State::Open { until } if Instant::now() < until => State::Open { until },
+            State::Closed { .. } | State::Trial { .. } | State::Open { .. } => open,
         };
+    }
+
+    /// A request that was let through went well, or was an outage.
+    pub fn told(&self, outage: bool) {
+        if outage { self.failed() } else { self.succeeded() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,6 +130,16 @@ mod tests {
         assert!(breaker.pass());
         breaker.succeeded();
         assert!(breaker.pass() && breaker.pass());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_after_the_rest_opens_it_again() {
+        let breaker = open();
+        breaker.failed();
+        tokio::time::advance(REST).await;
+        assert!(breaker.is_well());
+        breaker.failed();
+        assert!(!breaker.is_well());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,30 +1,33 @@
 //! The clouds that the user set up: which of them are well, and what they cost.
 //!
-//! A cloud is never looked at: whatever goes to one needs a permit, so its health is what its own
-//! requests say. One that is busy is asked again as late as it wishes; one that keeps failing is left
-//! alone for a while.
+//! A cloud is looked at only where the user's consent stands, since a task that may go there was last
+//! decided, and by a request without a word in it: no key, no body, the root of its host. So under
+//! privacy, in a workspace that is not trusted and before the user has agreed, nothing connects. One
+//! that is busy is asked again as late as it wishes; one that keeps failing is left alone for a while.
 
 use std::{
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use super::{
     breaker::Breaker,
     retry::{GaveUp, Retries, Setback, retry},
 };
 use crate::{
-    config::{self, Clouds as Settings},
+    config::{self, Settings},
     egress::{Permit, ToolCall},
     model::{
         Patience,
         cloud::{Bill, Cloud, CloudError, Ending, Reply},
     },
+    session::task::OwnedTask,
 };
 
 /// The first wait where a cloud does not say how long. Each further one is twice as long.
@@ -33,20 +36,44 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest such wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(16);
 
+/// How long a cloud is looked at after a task was decided that may go there.
+const WATCHED_FOR: Duration = Duration::from_mins(10);
+
+/// How a cloud is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Between two looks; also how long an open breaker rests.
+    pub interval: Duration,
+    /// For one try.
+    pub timeout: Duration,
+    /// Further tries before it counts as down.
+    pub retries: usize,
+}
+
+impl From<&Settings> for Look {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            interval: Duration::from_secs(settings.health_interval_seconds.get()),
+            timeout: Duration::from_millis(settings.health_timeout_ms.get()),
+            retries: settings.health_retry_count.size(),
+        }
+    }
+}
+
 /// All clouds, in the user's order.
 #[derive(Debug, Default)]
 pub struct Clouds {
-    lines: Vec<CloudLine>,
+    lines: Vec<Arc<CloudLine>>,
 }
 
 impl Clouds {
-    /// Each cloud that can be asked, and what the others lack, as sentences. Once open, a breaker
-    /// rests for `rest`.
-    pub fn new(settings: &Settings, rest: Duration) -> (Self, Vec<String>) {
+    /// Each cloud that can be asked, and what the others lack, as sentences. Connects to nothing.
+    pub fn new(settings: &Settings) -> (Self, Vec<String>) {
         let (mut lines, mut complaints) = (Vec::new(), Vec::new());
-        for cloud in settings.resolve() {
-            match cloud.and_then(|cloud| CloudLine::new(&cloud, rest)) {
-                Ok(line) => lines.push(line),
+        let look = Look::from(settings);
+        for cloud in settings.clouds.resolve() {
+            match cloud.and_then(|cloud| CloudLine::new(&cloud, look)) {
+                Ok(line) => lines.push(Arc::new(line)),
                 Err(complaint) => complaints.push(complaint),
             }
         }
@@ -54,12 +81,12 @@ impl Clouds {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &CloudLine> {
-        self.lines.iter()
+        self.lines.iter().map(|line| &**line)
     }
 
     /// The cloud that the user calls so.
-    pub fn named(&self, name: &str) -> Option<&CloudLine> {
-        self.lines.iter().find(|line| line.cloud.name() == name)
+    pub fn named(&self, name: &str) -> Option<Arc<CloudLine>> {
+        self.lines.iter().find(|line| line.cloud.name() == name).cloned()
     }
 
     /// What all answers cost so far.
@@ -75,9 +102,20 @@ impl Clouds {
 /// One cloud, and how it has been lately.
 #[derive(Debug)]
 pub struct CloudLine {
-    cloud: Cloud,
+    cloud: Arc<Cloud>,
+    look: Look,
     breaker: Breaker,
+    /// What the last look came to.
+    down: Arc<AtomicBool>,
+    watch: Mutex<Option<Watch>>,
     bill: Mutex<Bill>,
+}
+
+/// The looks at one cloud; they end when this is dropped.
+#[derive(Debug)]
+struct Watch {
+    until: Arc<Mutex<Instant>>,
+    _task: OwnedTask,
 }
 
 /// A whole answer.
@@ -91,11 +129,18 @@ pub struct Answer {
 }
 
 impl CloudLine {
-    fn new(settings: &config::Cloud, rest: Duration) -> Result<Self, String> {
+    fn new(settings: &config::Cloud, look: Look) -> Result<Self, String> {
         let name = &settings.name;
         let cloud = Cloud::with_patience(settings, Patience::default())
             .map_err(|error| format!("the cloud '{name}' cannot be asked: {error}"))?;
-        Ok(Self { cloud, breaker: Breaker::new(rest), bill: Mutex::default() })
+        Ok(Self {
+            cloud: Arc::new(cloud),
+            breaker: Breaker::new(look.interval),
+            look,
+            down: Arc::default(),
+            watch: Mutex::default(),
+            bill: Mutex::default(),
+        })
     }
 
     pub fn cloud(&self) -> &Cloud {
@@ -104,6 +149,42 @@ impl CloudLine {
 
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// Whether its last requests did not all fail, and the last look at it did not.
+    pub fn is_well(&self) -> bool {
+        self.breaker.is_well() && !self.down.load(Ordering::Relaxed)
+    }
+
+    /// Looks at it now and at every interval, until ten minutes after this was last called. For who
+    /// has seen that the user's consent stands. Must be called inside a tokio runtime.
+    pub fn watch(&self) {
+        let end = Instant::now() + WATCHED_FOR;
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watch) = &*watch {
+            let mut until = watch.until.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = *until < Instant::now();
+            *until = end;
+            if !over {
+                return;
+            }
+        }
+        let until = Arc::new(Mutex::new(end));
+        let (cloud, look, down, ends) =
+            (Arc::clone(&self.cloud), self.look, Arc::clone(&self.down), Arc::clone(&until));
+        let task = OwnedTask::spawn(async move {
+            while Instant::now() <= *ends.lock().unwrap_or_else(PoisonError::into_inner) {
+                let failed = failed(&cloud, look).await;
+                if let Some(why) = &failed {
+                    tracing::info!(cloud = cloud.name(), "down: {why}");
+                }
+                down.store(failed.is_some(), Ordering::Relaxed);
+                tokio::time::sleep(look.interval).await;
+            }
+            // What was seen that long ago says nothing.
+            down.store(false, Ordering::Relaxed);
+        });
+        *watch = Some(Watch { until, _task: task });
     }
 
     /// What its answers cost so far.
@@ -169,4 +250,16 @@ impl CloudLine {
         }
         unreachable!("a stream of replies ends with the last one or an error")
     }
+}
+
+/// Why every try to reach it failed; `None` where it is there.
+async fn failed(cloud: &Cloud, look: Look) -> Option<CloudError> {
+    let mut last = None;
+    for _ in 0..=look.retries {
+        last = cloud.look(look.timeout).await.err();
+        if last.is_none() {
+            break;
+        }
+    }
+    last
 }

@@ -78,6 +78,11 @@ impl Cluster {
         Self { search, rest: interval, seen, nodes: DashMap::new(), _task: task }
     }
 
+    /// Whether there are no servers to look at.
+    pub fn is_empty(&self) -> bool {
+        self.search.places.is_empty()
+    }
+
     /// What the last look found; empty before the first one is over.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.borrow().clone()

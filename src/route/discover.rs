@@ -233,7 +233,8 @@ pub(super) fn is_loopback(place: &Url) -> bool {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         Some(Host::Domain(name)) => name == "localhost",
-        None => false,
+        // A unix socket.
+        None => place.scheme() == "unix",
     }
 }
 

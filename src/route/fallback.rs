@@ -4,7 +4,7 @@
 //! a failure adds nobody. So a private task's failure on this machine ends there. What counts as a
 //! failure is what happened to the request, by its type; no text of an error is looked at.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     clouds::CloudLine,
@@ -17,15 +17,15 @@ use crate::model::Tier;
 
 /// Who is asked now.
 #[derive(Debug)]
-pub enum Asked<'a> {
+pub enum Asked {
     /// A model of this machine.
     Machine(Serving),
     /// A server of the private network.
     Network(Lease),
-    Cloud(&'a CloudLine),
+    Cloud(Arc<CloudLine>),
 }
 
-impl Asked<'_> {
+impl Asked {
     /// The local model; `None` for a cloud.
     pub fn serving(&self) -> Option<&Serving> {
         match self {
@@ -79,11 +79,14 @@ impl std::error::Error for Unanswered {}
 
 impl Router {
     /// Asks down the rungs of `decision` until somebody answers.
-    pub async fn follow<T, E: fmt::Display>(
+    pub async fn follow<T, E: fmt::Display, Asking>(
         &self,
         decision: &Decision,
-        mut ask: impl AsyncFnMut(&Asked<'_>, &Rung) -> Result<T, Failure<E>>,
-    ) -> Result<Followed<T>, Unanswered> {
+        mut ask: impl FnMut(Arc<Asked>, Rung) -> Asking,
+    ) -> Result<Followed<T>, Unanswered>
+    where
+        Asking: Future<Output = Result<T, Failure<E>>>,
+    {
         let clouds = self.clouds();
         let mut said = Vec::new();
         for rung in decision.rungs() {
@@ -108,13 +111,13 @@ impl Router {
                     .ok_or_else(|| format!("the cloud '{}' is left alone", rung.offer.place)),
             };
             let asked = match asked {
-                Ok(asked) => asked,
+                Ok(asked) => Arc::new(asked),
                 Err(why) => {
                     said.push(why);
                     continue;
                 }
             };
-            let outcome = ask(&asked, rung).await;
+            let outcome = ask(Arc::clone(&asked), rung.clone()).await;
             self.tell(&asked, matches!(outcome, Err(Failure::Outage(_))));
             match outcome {
                 Ok(answer) => return Ok(Followed { answer, by: rung.clone(), before: said }),
@@ -135,17 +138,11 @@ impl Router {
     }
 
     /// Takes note of how it went.
-    fn tell(&self, asked: &Asked<'_>, outage: bool) {
-        let breaker = match asked {
-            Asked::Machine(serving) => {
-                if outage {
-                    self.nudge();
-                }
-                &*self.breaker(serving.provider.endpoint())
-            }
-            Asked::Network(lease) => lease.breaker(),
-            Asked::Cloud(line) => line.breaker(),
-        };
-        if outage { breaker.failed() } else { breaker.succeeded() }
+    fn tell(&self, asked: &Asked, outage: bool) {
+        match asked {
+            Asked::Machine(serving) => self.did(serving, outage),
+            Asked::Network(lease) => lease.breaker().told(outage),
+            Asked::Cloud(line) => line.breaker().told(outage),
+        }
     }
 }

@@ -160,6 +160,8 @@ pub enum Private {
     Untrusted,
     /// `privacy.local_only`.
     Setting,
+    /// A piece comes from a file that stays here for another reason, which is a sentence.
+    Kept(String),
 }
 
 impl fmt::Display for Private {
@@ -169,6 +171,7 @@ impl fmt::Display for Private {
             Self::Path(path) => write!(f, "{path} is private (privacy.private)"),
             Self::Untrusted => f.write_str("the workspace is not trusted (hearth trust DIR)"),
             Self::Setting => f.write_str("every task is private (privacy.local_only)"),
+            Self::Kept(why) => f.write_str(why),
         }
     }
 }

@@ -11,7 +11,8 @@
 //! 6. All else, and everything unknown, stays as near as it can.
 //!
 //! Text travels no farther than it has to: of models that will do, the nearest is asked first, and a
-//! cloud is asked instead of a nearer model only where the user's consent already stands.
+//! cloud is asked instead of a nearer model only where the user's consent already stands. A completion
+//! is asked for at every key, whatever file the cursor is in: it never leaves this machine.
 
 use std::fmt::{self, Write as _};
 
@@ -185,6 +186,14 @@ impl Decision {
     pub fn is_private(&self) -> bool {
         matches!(self.rule, Rule::Private(_))
     }
+
+    /// Without those who were asked in vain before `by` answered: for what is asked next.
+    #[must_use]
+    pub fn kept_to(mut self, by: &Rung) -> Self {
+        let before = self.rungs.iter().position(|rung| rung == by).unwrap_or_default();
+        self.rungs.drain(..before);
+        self
+    }
 }
 
 /// Nobody can be asked.
@@ -284,7 +293,8 @@ impl Choosing<'_> {
 
     /// The nearest first.
     fn near(&self) -> Vec<Rung> {
-        let mut rungs: Vec<Rung> = self.machine().into_iter().chain(self.network()).collect();
+        let network = self.network().filter(|_| self.need.work != Work::Completion);
+        let mut rungs: Vec<Rung> = self.machine().into_iter().chain(network).collect();
         if self.need.output.is_strict() {
             // A model that is too coarse for strict output comes after one that is not.
             rungs.sort_by_key(|rung| is_coarse(&rung.offer));

@@ -50,12 +50,39 @@ pub struct Attempt {
     pub mistake: Option<Mistake>,
 }
 
+impl Attempt {
+    pub const fn first(retries: Retries) -> Self {
+        Self { number: 1, temperature: retries.temperature, mistake: None }
+    }
+}
+
 /// A wrong answer, for the model to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     pub answer: String,
     /// What is wrong with it, as a sentence or as a tool said it.
     pub why: String,
+    /// Whose words those are.
+    pub witness: Witness,
+}
+
+/// Who says what is wrong with an answer: what leaves this machine has to be known by its origin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Witness {
+    /// Our own words, of the answer and of what was asked.
+    #[default]
+    Hearth,
+    /// A compiler, which quotes code and says where it stands.
+    Compiler,
+    /// A program that was run, which may print anything.
+    Program,
+}
+
+impl Mistake {
+    /// As we say it ourselves.
+    pub fn new(answer: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { answer: answer.into(), why: why.into(), witness: Witness::Hearth }
+    }
 }
 
 /// Why a try did not do.
@@ -111,7 +138,7 @@ where
     Checking: Future<Output = Result<T, Setback<E>>>,
 {
     let mut patience = retries.patience;
-    let mut attempt = Attempt { number: 1, temperature: retries.temperature, mistake: None };
+    let mut attempt = Attempt::first(retries);
     loop {
         let outcome = match ask(attempt.clone()).await {
             Ok(answer) => check(answer).await,
@@ -194,7 +221,7 @@ mod tests {
         let number = |answer: &'static str| async move {
             answer.parse::<u8>().map_err(|error| {
                 let why = format!("is no number: {error}");
-                Setback::Mistake(Mistake { answer: answer.to_owned(), why })
+                Setback::Mistake(Mistake::new(answer, why))
             })
         };
         let outcome = retry(Retries::default(), ask, number).await;

@@ -1,7 +1,10 @@
 //! Everybody who can be asked, under the user's settings as they are now: the probe loop of this
 //! machine, the private network, the clouds. Each is started anew when its settings change.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use tokio::sync::{Notify, watch};
@@ -12,7 +15,7 @@ use super::{
     cluster::Cluster,
     discover::{Search, Serving, is_loopback},
     health::{Health, Load, Pace, Probe},
-    need::{Need, Private},
+    need::{Need, Private, Work},
     policy::{self, ByRole, CloudOffer, Decision, Limits, Nobody, Offer, Offers, Standing},
     roles::{Role, Wanted, bits},
 };
@@ -32,7 +35,16 @@ pub struct Router {
     breakers: DashMap<String, Arc<Breaker>>,
     nudge: Arc<Notify>,
     settings: watch::Receiver<Arc<Settings>>,
+    completion: Mutex<Option<Standby>>,
     _task: OwnedTask,
+}
+
+/// That a model of this machine completes, and what that was decided by.
+#[derive(Debug)]
+struct Standby {
+    health: Arc<Health>,
+    settings: Arc<Settings>,
+    role: Role,
 }
 
 /// Who can be asked beyond this machine.
@@ -53,7 +65,7 @@ impl Farther {
                 clouds: Arc::default(),
             };
         }
-        let (clouds, complaints) = Clouds::new(&settings.clouds, interval);
+        let (clouds, complaints) = Clouds::new(settings);
         for complaint in complaints {
             tracing::warn!("{complaint}");
         }
@@ -102,7 +114,9 @@ impl Router {
                 }
             }
         });
-        Self { health, farther, breakers: DashMap::new(), nudge, settings, _task: task }
+        let breakers = DashMap::new();
+        let completion = Mutex::default();
+        Self { health, farther, breakers, nudge, settings, completion, _task: task }
     }
 
     /// Chooses who is asked. `standing` tells what the user said of sending to a cloud; nobody is
@@ -114,8 +128,53 @@ impl Router {
     ) -> Result<Decision, Nobody> {
         let settings = self.settings.borrow().clone();
         let machine = |role| self.machine(role);
-        let offers = offers(&settings, machine, &self.cluster(), &self.clouds(), standing);
-        decide(&settings, need, &offers)
+        let clouds = self.clouds();
+        let offers = offers(&settings, machine, &self.cluster(), &clouds, &standing);
+        let decision = decide(&settings, need, &offers)?;
+        for rung in decision.rungs().iter().filter(|rung| rung.tier == Tier::Cloud) {
+            let line = clouds.named(&rung.offer.place);
+            // What the user has not consented to is not as much as looked at.
+            if let Some(line) =
+                line.filter(|it| standing(it.cloud().destination()) == Standing::Allowed)
+            {
+                line.watch();
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Who completes, as [`decide`](Self::decide) says of a completion: which stays on this machine, so
+    /// that nobody's consent is looked up. Asked at every key, and decided anew only when what is known
+    /// of this machine has changed.
+    pub fn completes(&self) -> Result<Serving, String> {
+        let (health, settings) = (self.health(), self.settings.borrow().clone());
+        let mut standby = self.completion.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = standby.as_ref().is_some_and(|it| {
+            Arc::ptr_eq(&it.health, &health) && Arc::ptr_eq(&it.settings, &settings)
+        });
+        if !fresh {
+            let need = Need::new(Work::Completion, 0);
+            let decided = self.decide(&need, |_| Standing::Never);
+            let role = decided.map_err(|nobody| nobody.why)?.role;
+            *standby = Some(Standby { health, settings, role });
+        }
+        let role = standby.as_ref().map_or(Role::Completion, |standby| standby.role);
+        drop(standby);
+        self.machine(role)
+    }
+
+    /// Takes note of how a model of this machine did.
+    pub fn did(&self, serving: &Serving, outage: bool) {
+        if outage {
+            self.nudge();
+        }
+        self.breaker(serving.provider.endpoint()).told(outage);
+    }
+
+    /// Whether anybody beyond this machine could be asked, were it allowed.
+    pub fn goes_farther(&self) -> bool {
+        let farther = self.farther.borrow();
+        !farther.cluster.is_empty() || farther.clouds.iter().next().is_some()
     }
 
     /// This machine's model for `role`, if it is well, else a sentence.
@@ -210,7 +269,7 @@ fn offers(
             room: None,
         },
         standing: standing(line.cloud().destination()),
-        well: line.breaker().is_well(),
+        well: line.is_well(),
     };
     Offers {
         machine: ByRole::of(|role| machine(role).map(offer)),

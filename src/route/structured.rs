@@ -45,7 +45,7 @@ impl Schema {
     /// The JSON of an answer; `strict` where it has to follow the schema, else it has to be JSON. A
     /// fence round all of it, which many models cannot leave away, is taken off.
     pub fn read(&self, answer: &str, strict: bool) -> Result<Json, Mistake> {
-        let mistake = |why| Mistake { answer: answer.to_owned(), why };
+        let mistake = |why: String| Mistake::new(answer, why);
         let json: Json = serde_json::from_str(unfenced(answer))
             .map_err(|error| mistake(format!("it is not JSON: {error}")))?;
         let (schemas, index) = &*self.compiled;

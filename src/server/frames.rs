@@ -7,11 +7,20 @@
 
 use std::{borrow::Cow, io};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
 use serde::{Deserialize, de::IgnoredAny};
 use tokio_util::codec::Decoder;
 use tower_lsp::jsonrpc::Id;
+
+/// Bytes that a message may have. Editors send whole documents, and nothing larger.
+const LARGEST: usize = 256 << 20;
+
+/// Bytes that a header may have.
+const LARGEST_HEADER: usize = 8 << 10;
+
+/// Bytes to make room for at once: a length that is announced is not yet sent.
+const ROOM: usize = 64 << 10;
 
 /// Decodes frames of any headers into frames with a `Content-Length` and a body that is JSON-RPC.
 #[derive(Debug, Default)]
@@ -27,15 +36,28 @@ impl Decoder for Frames {
     fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
         loop {
             let Some(length) = self.content_length else {
-                let Some(end) = memmem::find(buffer, b"\r\n\r\n") else { return Ok(None) };
+                let Some(end) = memmem::find(buffer, b"\r\n\r\n") else {
+                    if buffer.len() > LARGEST_HEADER {
+                        tracing::warn!("dropped bytes that are no header");
+                        // It may begin in the last of them.
+                        buffer.advance(buffer.len() - 3);
+                    }
+                    return Ok(None);
+                };
                 self.content_length = content_length(&buffer.split_to(end + 4));
                 if self.content_length.is_none() {
                     tracing::warn!("dropped bytes without a Content-Length");
                 }
                 continue;
             };
+            if length > LARGEST {
+                tracing::warn!(length, "dropped a message that is too large");
+                // What comes of it is no header, and is dropped as such.
+                self.content_length = None;
+                continue;
+            }
             if buffer.len() < length {
-                buffer.reserve(length - buffer.len());
+                buffer.reserve((length - buffer.len()).min(ROOM));
                 return Ok(None);
             }
             self.content_length = None;
@@ -193,6 +215,30 @@ mod tests {
                 {"jsonrpc":"2.0","method":"a"}
             "#]],
         );
+    }
+
+    #[test]
+    fn a_length_that_nobody_sends_takes_no_memory() {
+        let body = r#"{"jsonrpc":"2.0","method":"a"}"#;
+        for length in [usize::MAX, LARGEST + 1] {
+            let mut input = format!("Content-Length: {length}\r\n\r\n").into_bytes();
+            input.extend(std::iter::repeat_n(b'x', 3 * LARGEST_HEADER));
+            input.extend(framed(&[body]));
+            check(
+                &input,
+                expect![[r#"
+                {"jsonrpc":"2.0","method":"a"}
+            "#]],
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_never_sent_takes_no_room() {
+        let mut frames = Frames::default();
+        let mut buffer = BytesMut::from(format!("Content-Length: {LARGEST}\r\n\r\n{{").as_bytes());
+        assert_eq!(frames.decode(&mut buffer).unwrap(), None);
+        assert!(buffer.capacity() < 4 * ROOM, "{}", buffer.capacity());
     }
 
     #[test]

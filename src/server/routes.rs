@@ -19,7 +19,7 @@ use crate::{
     config,
     handlers::{
         Hearth, Reply, code_action, code_lens, completion, documents, execute_command,
-        inline_completion, progress, tally, trust, workspace,
+        inline_completion, progress, show, tally, trust, workspace,
     },
 };
 
@@ -47,6 +47,7 @@ pub(super) fn service(
     .sync("hearth/didShow", tally::did_show)
     .interactive("textDocument/inlineCompletion", inline_completion::inline_completion)
     .interactive("textDocument/completion", completion::completion)
+    .interactive("workspace/textDocumentContent", show::text_document_content)
     .interactive("workspace/executeCommand", execute_command::execute_command)
     .0
     .finish()

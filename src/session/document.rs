@@ -150,6 +150,8 @@ impl Document {
     /// is taken the other way round.
     #[must_use]
     pub fn apply(&self, version: i32, changes: Vec<Change>, encoding: Encoding) -> bool {
+        // Freeing a large tree takes a while: not under the lock.
+        let mut gone = None;
         let mut state = self.lock();
         if version <= state.version {
             tracing::debug!(uri = %self.uri, version, before = state.version, "version does not grow");
@@ -162,9 +164,11 @@ impl Document {
                 None => 0..state.text.len_bytes(),
             };
             let removed = removed(&state.text, &range);
+            if whole {
+                gone = state.tree.take().or(gone);
+            }
             let edit = state.replace(range, &text);
             if whole {
-                state.tree = None;
                 state.since = None;
             }
             self.owner.edited(edit, &removed, &text);
@@ -172,12 +176,16 @@ impl Document {
         let due =
             state.stale && (state.tree.is_some() || state.text.len_bytes() <= MAX_PARSED_BYTES);
         // Under the lock, so that a parse that is about to end cannot miss the edit.
-        due && !self.parsing.send_replace(true)
+        let starts = due && !self.parsing.send_replace(true);
+        drop(state);
+        drop(gone);
+        starts
     }
 
     /// Parses until the tree is that of the text. Takes milliseconds to seconds: not for the read
     /// loop. Due after [`Document::new`] and whenever [`Document::apply`] says so.
     pub fn reparse(&self) {
+        let _guard = Parsing(self);
         while let Some((language, text, old)) = self.begin_parse() {
             let parse = |language: &Language| language.parse(&text, old.as_ref(), &self.closed);
             let tree = language.and_then(parse);
@@ -259,6 +267,19 @@ impl Document {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// After a panic in a parse the next edit starts the next one: else there would never be one again.
+struct Parsing<'a>(&'a Document);
+
+impl Drop for Parsing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = self.0.lock();
+            state.stale = true;
+            self.0.parsing.send_replace(false);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use dashmap::DashMap;
 use ropey::Rope;
 use tree_sitter::Tree;
 
-pub use document::{Change, Document, Opened};
+pub use document::{Change, Document, MAX_PARSED_BYTES, Opened};
 pub use hold::{Hold, HoldCell};
 pub use owner::Owner;
 pub use position::{Encoding, Point};

@@ -1,8 +1,8 @@
-//! Tasks that end with whoever owns them. Nothing in Hearth runs unowned.
+//! Tasks that end with whoever owns them. Nothing in Hearth waits for anything unowned.
 
-use std::future::Future;
+use std::{future::Future, panic::resume_unwind};
 
-use tokio::task::JoinHandle;
+use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 
 /// A spawned task that is aborted when this is dropped.
 #[derive(Debug)]
@@ -13,6 +13,31 @@ impl<T: Send + 'static> OwnedTask<T> {
     #[expect(clippy::disallowed_methods, reason = "the one place where tasks are spawned, owned")]
     pub fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self(tokio::spawn(future))
+    }
+
+    /// Runs `future` on a thread of its own: for work that parses, reads files or compares texts between
+    /// its waits, which would hold up everybody else's.
+    pub fn aside(future: impl Future<Output = T> + Send + 'static) -> Self {
+        let runtime = Handle::current();
+        Self::spawn(async move {
+            let (held, dropped) = oneshot::channel::<()>();
+            let work = tokio::task::spawn_blocking(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        biased;
+                        _ = dropped => None,
+                        result = future => Some(result),
+                    }
+                })
+            });
+            let done = work.await;
+            // Until here: with this task it would be gone, and the work with it.
+            drop(held);
+            match done {
+                Ok(result) => result.expect("it was held until the work was done"),
+                Err(error) => resume_unwind(error.into_panic()),
+            }
+        })
     }
 
     /// Waits for the task. `None` when it panicked; the panic is in the log already.

@@ -24,7 +24,7 @@ const MOST: usize = 3;
 /// above it, nonsense.
 const TEMPERATURES: [f32; 4] = [0.5, 0.8, 0.5, 0.8];
 
-/// How long somebody waits for more once there is a first.
+/// How long somebody waits for all of them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Something to choose.
@@ -83,7 +83,7 @@ async fn say(generation: &Generation) -> Option<(String, Option<f32>)> {
                 Some(Event::Odds(logprob)) if !said.trim_start().contains('\n') => {
                     *odds.get_or_insert_default() += logprob;
                 }
-                Some(Event::Odds(_)) => {}
+                Some(Event::Odds(_) | Event::Evaluating { .. }) => {}
                 Some(Event::Text(text)) => {
                     said.push_str(&text);
                     if let Some(keep) = judge(generation.extent, &said, None) {

@@ -12,6 +12,7 @@ use super::{
     candidates::candidates,
     gate::unsure,
     generation::{Generation, extent, unasked},
+    prefill::prepare,
     quiet::{Quiet, quiet},
 };
 use crate::{
@@ -70,6 +71,8 @@ pub enum Answer {
 /// Takes a ticket for what follows at byte `offset` of `snapshot`. Costs microseconds: for the read
 /// loop, in the order in which requests come.
 pub fn ask(desk: &Desk, snapshot: &Snapshot, offset: usize) -> Ticket {
+    desk.interrupt_idle();
+    desk.visit(snapshot, offset);
     snapshot.owner.ask(&snapshot.text, offset, desk.serving_id())
 }
 
@@ -99,6 +102,9 @@ pub async fn complete(
         Answer::Suggestions(_) => request.desk.note(None),
         Answer::Nothing(reason) => request.desk.note(Some(reason.clone())),
         Answer::Overtaken | Answer::Late => {}
+    }
+    if audience.is_unasked() && answer != Answer::Overtaken {
+        prepare(request);
     }
     answer
 }
@@ -149,7 +155,9 @@ impl Request {
                     outcome = &mut outcome => outcome,
                     // While the model is thinking.
                     () = tokio::time::sleep(UNTIL_ASKED) => {
-                        surroundings.get_or_insert_with(|| Surroundings::of(&place));
+                        if surroundings.is_none() {
+                            surroundings = self.surroundings(extent).await;
+                        }
                         outcome.await
                     }
                 }
@@ -203,11 +211,17 @@ impl Request {
         if !self.audience.is_unasked() {
             return Duration::ZERO;
         }
-        if let Some(ms) = self.settings.debounce_ms.set() {
-            return Duration::from_millis(ms.get());
+        let wait = if let Some(ms) = self.settings.debounce_ms.set() {
+            Duration::from_millis(ms.get())
+        } else {
+            let waited = ticket.rest().unwrap_or_default();
+            self.desk.speed(serving).debounce(ticket.rhythm(), waited)
+        };
+        match self.audience {
+            // Nothing is asked once a popup's patience is over.
+            Audience::Popup(patience) => wait.min(patience / 2),
+            _ => wait,
         }
-        let waited = ticket.rest().unwrap_or_default();
-        self.desk.speed(serving).debounce(ticket.rhythm(), waited)
     }
 
     /// What there is to choose from, if somebody asked for a suggestion by a key; else `first`, or the
@@ -260,14 +274,28 @@ impl Request {
         }
     }
 
+    /// What a suggestion has to fit, looked at aside: the item around the cursor is parsed for it, and
+    /// the editor's messages are read on this thread. `None` after a panic, which is in the log.
+    async fn surroundings(&self, extent: Extent) -> Option<Surroundings> {
+        let (snapshot, offset) = (self.snapshot.clone(), self.offset);
+        let looking = tokio::task::spawn_blocking(move || {
+            Surroundings::of(&place(&snapshot, offset, extent))
+        });
+        looking.await.ok()
+    }
+
     pub(super) fn place(&self, extent: Extent) -> Place<'_> {
-        Place {
-            text: &self.snapshot.text,
-            tree: self.snapshot.tree.as_ref(),
-            language: self.snapshot.language,
-            offset: self.offset,
-            extent,
-        }
+        place(&self.snapshot, self.offset, extent)
+    }
+}
+
+fn place(snapshot: &Snapshot, offset: usize, extent: Extent) -> Place<'_> {
+    Place {
+        text: &snapshot.text,
+        tree: snapshot.tree.as_ref(),
+        language: snapshot.language,
+        offset,
+        extent,
     }
 }
 
@@ -277,10 +305,11 @@ pub(super) fn judge(extent: Extent, produced: &str, end: Option<&End>) -> Option
     judge.push(produced).or_else(|| end.map(|end| judge.finish(*end == End::Complete)))
 }
 
+/// Who completes, if it is there or can be loaded.
 pub(super) fn serving(desk: &Desk) -> Result<Serving, String> {
     let health = desk.router().health();
-    match (&health.choice, health.state) {
-        (Some(serving), State::Warm | State::Cold) => Ok(serving.clone()),
-        _ => Err(health.message.clone()),
+    match health.state {
+        State::Warm | State::Cold => desk.router().completes(),
+        State::Loading | State::Down => Err(health.message.clone()),
     }
 }

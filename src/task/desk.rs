@@ -19,7 +19,7 @@ use crate::{
     index::Index,
     model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
     route::{Router, Serving},
-    session::task::OwnedTask,
+    session::{Snapshot, task::OwnedTask},
 };
 
 /// Shared by all tasks of one process.
@@ -34,6 +34,10 @@ pub struct Desk {
     queues: DashMap<String, Arc<Queue>>,
     last: watch::Sender<Last>,
     clearing: Mutex<Option<OwnedTask>>,
+    /// What is to be done when the editor is idle.
+    idle: Mutex<Option<OwnedTask>>,
+    /// The prompt that each model saw last, by the same key.
+    seen: DashMap<String, Arc<Prompt>>,
     /// Warnings that are in the log already.
     warned: DashMap<String, ()>,
 }
@@ -53,7 +57,7 @@ pub struct Report {
     pub serving: Serving,
     pub mode: Mode,
     pub prompt: Arc<Prompt>,
-    /// `None` when the stream was stopped before the server said.
+    /// As far as the server had said when the stream ended or was stopped.
     pub usage: Option<Usage>,
     /// Why this is not shown to somebody who did not ask for it, if that is so.
     pub withheld: Option<String>,
@@ -79,6 +83,8 @@ impl Desk {
             queues: DashMap::new(),
             last: watch::Sender::default(),
             clearing: Mutex::default(),
+            idle: Mutex::default(),
+            seen: DashMap::new(),
             warned: DashMap::new(),
         }
     }
@@ -100,6 +106,47 @@ impl Desk {
     /// How the last task went, and every later one.
     pub fn last(&self) -> watch::Receiver<Last> {
         self.last.subscribe()
+    }
+
+    /// The user is at byte `offset` of `snapshot` now.
+    pub(super) fn visit(&self, snapshot: &Snapshot, offset: usize) {
+        if let Some(path) = &snapshot.path {
+            self.shelf.trail.visit(path, &snapshot.text, offset);
+        }
+    }
+
+    /// Somebody asks for something: what was being done in advance ends.
+    pub(super) fn interrupt_idle(&self) {
+        drop(self.idle());
+    }
+
+    /// Replaces what is done while the editor is idle.
+    pub(super) fn when_idle(&self, start: impl FnOnce() -> OwnedTask) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one before has to end first.
+        *idle = None;
+        *idle = Some(start());
+    }
+
+    fn idle(&self) -> Option<OwnedTask> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The model of `serving` has been sent this.
+    pub(super) fn sent(&self, serving: &Serving, prompt: &Arc<Prompt>) {
+        self.seen.insert(id(serving), Arc::clone(prompt));
+    }
+
+    /// Bytes at the end of `prompt` that the model of `serving` has not seen last behind the others.
+    pub(super) fn bytes_not_seen(&self, serving: &Serving, prompt: &Prompt) -> usize {
+        let len = |segments: &[Segment]| segments.iter().map(|it| it.as_str().len()).sum::<usize>();
+        let all = len(prompt.segments());
+        let Some(seen) = self.seen.get(&id(serving)) else { return all };
+        let bytes = |prompt: &Prompt| -> Vec<u8> {
+            prompt.segments().iter().flat_map(|it| it.as_str().bytes()).collect()
+        };
+        let (new, old) = (bytes(prompt), bytes(&seen));
+        all - new.iter().zip(&old).take_while(|(a, b)| a == b).count()
     }
 
     /// Counts tokens as the model of `serving` does.

@@ -16,20 +16,17 @@ use super::{
     Desk, Report,
     complete::{Audience, judge},
     queue::{Rank, Turn},
+    send::{Sending, Unsent},
     speed::Run,
 };
 use crate::{
     config::{ProviderSetting, Settings},
     context::{
-        layout::Order,
-        prompt::{self, Built},
+        prompt::{self, Built, Plan},
         shelf::Workspace,
         window::View,
     },
-    model::{
-        self, Budget, Event, Events, Job, ModelError, Prompt, Stop, Usage,
-        fim::{self, Mode},
-    },
+    model::{self, Budget, Event, Events, ModelError, Prompt, Stop, Usage, fim::Mode},
     route::Serving,
     session::{
         Snapshot,
@@ -76,8 +73,10 @@ struct Piece {
 struct Said {
     first_text: Option<Duration>,
     blank: bool,
-    /// The server's last word; `None` when the stream was stopped before.
-    usage: Option<Usage>,
+    /// What the server has said of its cost so far.
+    cost: Option<Usage>,
+    /// That was the server's last word; else the stream was stopped before.
+    ended: bool,
 }
 
 impl Generation {
@@ -137,7 +136,7 @@ impl Generation {
             let began = Instant::now();
             let (prompt, mode, mut events) = self.ask().await?;
             let result = self.follow(&mut events, began, turn, sink).await;
-            let ended = matches!(&result, Ok(said) if said.usage.is_some());
+            let ended = matches!(&result, Ok(said) if said.ended);
             self.desk.clear_up(self.serving.clone(), Arc::clone(&prompt), ended.then_some(events));
             let said = result?;
             Ok(self.take_note(&prompt, mode, &said, began))
@@ -152,42 +151,58 @@ impl Generation {
 
     /// Builds the prompt and sends it; once more when the server's context is smaller than it said.
     pub(super) async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
-        let (mode, order) = (fim::choose(&self.serving.model), Order::of(&self.serving.model));
-        let ceiling = self.settings.max_local_context_tokens.size();
-        let num_ctx = self.serving.num_ctx(ceiling);
-        let speed = self.desk.speed(&self.serving);
-        let target = Duration::from_millis(self.settings.ttft_target_ms.get());
-        let ceiling = speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling));
-        let mut context = self.serving.context(ceiling);
-        loop {
-            let output = speed.output_tokens(output(self.extent));
-            let budget = Budget::new(ceiling, context, output, self.desk.counter(&self.serving));
-            let room = context.map_or(ceiling, |context| context.min(ceiling));
-            let built = self.build(mode, order, budget).await;
-            let prompt = Arc::new(built.ok_or(Refusal::NoRoom(room))?.prompt);
-            let job = Job {
-                model: self.serving.model.name.clone(),
-                prompt: Arc::clone(&prompt),
-                temperature: self.temperature,
-                stop: self.stops(mode),
-                num_ctx,
-                keep_alive: self.settings.keep_alive.as_str().to_owned(),
-                slot: None,
-            };
-            match self.serving.provider.generate(job).await {
-                Ok(events) => return Ok((prompt, mode, events)),
-                Err(ModelError::TooLong { context: Some(real), .. })
-                    if context.is_none_or(|context| real < context) =>
-                {
-                    context = Some(real);
-                }
-                Err(error) => return Err(Refusal::Model(error)),
-            }
+        let plan = self.plan();
+        let stops = self.stops(plan.mode);
+        let build = |budget: Budget| async move {
+            let room = budget.window();
+            let built = self.build(plan, budget).await;
+            built.map(|built| built.prompt).ok_or(room)
+        };
+        let sent = self.sending(&stops).send(build).await;
+        let outage = matches!(&sent, Err(Unsent::Model(error)) if error.is_outage());
+        self.desk.router().did(&self.serving, outage);
+        match sent {
+            Ok((prompt, events)) => Ok((prompt, plan.mode, events)),
+            Err(Unsent::Unbuilt(room)) => Err(Refusal::NoRoom(room)),
+            Err(Unsent::Model(error)) => Err(Refusal::Model(error)),
         }
     }
 
+    /// The part of the prompt that the next key leaves as it is.
+    pub(super) async fn stable(&self) -> Option<Prompt> {
+        let sending = self.sending(&[]);
+        let budget = sending.budget(self.serving.context(sending.ceiling));
+        let built = self.build(self.plan(), budget).await?;
+        self.plan().stable(&built.prompt)
+    }
+
+    /// Has a prompt evaluated.
+    pub(super) async fn evaluate(&self, prompt: Prompt) -> Result<Events, ModelError> {
+        self.sending(&[]).once(Arc::new(prompt)).await
+    }
+
+    fn sending<'a>(&'a self, stop: &'a [String]) -> Sending<'a> {
+        let speed = self.desk.speed(&self.serving);
+        let target = Duration::from_millis(self.settings.ttft_target_ms.get());
+        let ceiling = self.settings.max_local_context_tokens.size();
+        Sending {
+            desk: &self.desk,
+            settings: &self.settings,
+            serving: &self.serving,
+            // Of the user's settings and of the speed of this machine.
+            ceiling: speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling)),
+            output: speed.output_tokens(output(self.extent)),
+            temperature: self.temperature,
+            stop,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::of(&self.serving.model, self.settings.begun_middle)
+    }
+
     /// Builds the prompt aside: files may have to be read.
-    async fn build(&self, mode: Mode, order: Order, budget: Budget) -> Option<Built> {
+    async fn build(&self, plan: Plan, budget: Budget) -> Option<Built> {
         let (desk, snapshot) = (Arc::clone(&self.desk), self.snapshot.clone());
         let (most_tokens, offset) = (self.settings.context_max_tokens.size(), self.offset);
         let building = tokio::task::spawn_blocking(move || {
@@ -198,7 +213,7 @@ impl Generation {
                 shelf: desk.shelf(),
             };
             let view = View::of(&snapshot, offset);
-            prompt::build(&view, Some(&workspace), mode, order, &budget)
+            prompt::build(&view, Some(&workspace), plan, &budget)
         });
         // A panic in it is in the log.
         building.await.ok().flatten()
@@ -235,7 +250,7 @@ impl Generation {
         sink: &Sink,
     ) -> Result<Said, ModelError> {
         let mut manner = Manner::at(&self.snapshot.text, self.offset);
-        let mut said = Said { first_text: None, blank: true, usage: None };
+        let mut said = Said { first_text: None, blank: true, cost: None, ended: false };
         let mut wanted = String::new();
         let mut odds = None;
         loop {
@@ -256,8 +271,16 @@ impl Generation {
                     }
                     turn.rank(if sink.is_awaited() { Rank::Foreground } else { Rank::Ahead });
                 }
+                Some(Event::Evaluating { tokens, cached }) => {
+                    said.cost = Some(Usage {
+                        prompt_tokens: Some(tokens),
+                        cached_tokens: Some(cached),
+                        ..Usage::unknown(Stop::Unsaid)
+                    });
+                }
                 Some(Event::Done(usage)) => {
-                    said.usage = Some(usage);
+                    said.cost = Some(usage);
+                    said.ended = true;
                     return Ok(said);
                 }
                 None => return Ok(said),
@@ -268,7 +291,7 @@ impl Generation {
     /// Learns from a piece that has come, and reports it.
     fn take_note(&self, prompt: &Arc<Prompt>, mode: Mode, said: &Said, began: Instant) -> Piece {
         let total = began.elapsed();
-        let usage = said.usage;
+        let usage = said.cost;
         if let (Some(usage), Some(first_text)) = (usage, said.first_text) {
             self.desk.learn(
                 &self.serving,

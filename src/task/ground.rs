@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Desk, Edit};
+use super::{Desk, Edit, Reach};
 use crate::{
     check::{Checker, Failure, Report, Rights, Rung, Step},
     config::Settings,
-    route::Retries,
+    route::{Retries, Witness},
     session::{Document, Session},
 };
 
@@ -18,11 +18,17 @@ pub struct Ground {
     pub session: Arc<Session>,
     pub checker: Arc<Checker>,
     pub rights: Rights,
+    /// How far its text may go.
+    pub reach: Reach,
 }
 
 /// How far a task is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
+    /// Who is asked, and why, as a sentence.
+    Decided(String),
+    /// What an answer of a cloud's cost.
+    Answered(String),
     /// The model reads the prompt.
     Asking,
     /// It has written so many lines.
@@ -45,6 +51,7 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Decided(said) | Self::Answered(said) => f.write_str(said),
             Self::Asking => f.write_str("the model reads"),
             Self::Writing(1) => f.write_str("the model writes: 1 line"),
             Self::Writing(lines) => write!(f, "the model writes: {lines} lines"),
@@ -139,4 +146,13 @@ pub(super) fn told(rung: Rung, failure: &Failure) -> String {
         Rung::TestsPass => "With it, tests fail that passed before:",
     };
     format!("{why}\n{}", failure.message)
+}
+
+/// Whose words those are.
+pub(super) const fn witness(rung: Rung) -> Witness {
+    match rung {
+        Rung::WellFormed | Rung::Parses | Rung::Keeps | Rung::Formats => Witness::Hearth,
+        Rung::Compiles => Witness::Compiler,
+        Rung::TestsPass => Witness::Program,
+    }
 }

@@ -1,5 +1,6 @@
 //! What a user asks for. A task says what it needs and never names a provider.
 
+pub mod analyze;
 mod candidates;
 mod chat;
 pub mod complete;
@@ -10,15 +11,19 @@ mod gate;
 mod generation;
 pub mod ground;
 pub mod hunk;
+mod prefill;
 pub mod preview;
 mod question;
 pub mod queue;
 mod quiet;
+pub mod reach;
 pub mod refactor;
+mod send;
 pub mod source;
 mod speed;
 pub mod test;
 
+pub use analyze::analyze;
 pub use complete::{Answer, Audience, ask, complete};
 pub use desk::{Desk, Report};
 pub use edit::Edit;
@@ -26,7 +31,9 @@ pub use explain::explain;
 pub use gate::unsure;
 pub use generation::unasked;
 pub use ground::{Ground, Outcome, Stage};
+pub use prefill::view;
 pub use preview::{Preview, preview};
+pub use reach::{Grounds, Reach, Wish};
 pub use refactor::refactor;
 pub use source::Source;
 pub use speed::Speed;

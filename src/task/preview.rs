@@ -4,16 +4,12 @@ use super::generation;
 use crate::{
     config::Settings,
     context::{
-        layout::Order,
-        prompt::{self, Built},
+        prompt::{self, Built, Plan},
         shelf::{Shelf, Workspace},
         window::View,
     },
     index::Index,
-    model::{
-        Budget, TokenCounter,
-        fim::{self, Mode},
-    },
+    model::{Budget, ModelFacts, TokenCounter, fim::Mode},
     route::Serving,
     session::Snapshot,
     syntax::Extent,
@@ -38,9 +34,9 @@ pub fn preview(
     snapshot: &Snapshot,
     offset: usize,
 ) -> Preview {
-    let (mode, order) = serving.map_or((Mode::Fim(&fim::QWEN), Order::Plain), |serving| {
-        (fim::choose(&serving.model), Order::of(&serving.model))
-    });
+    let usual = ModelFacts { name: "qwen2.5-coder".to_owned(), ..ModelFacts::default() };
+    let model = serving.map_or(&usual, |serving| &serving.model);
+    let plan = Plan::of(model, settings.begun_middle);
     let ceiling = settings.max_local_context_tokens.size();
     let context = serving.and_then(|serving| serving.context(ceiling));
     let output = generation::output(Extent::at(&snapshot.text, offset));
@@ -54,6 +50,6 @@ pub fn preview(
     };
     let view = View::of(snapshot, offset);
     let room = budget.left();
-    let built = prompt::build(&view, Some(&workspace), mode, order, &budget);
-    Preview { built, mode, room }
+    let built = prompt::build(&view, Some(&workspace), plan, &budget);
+    Preview { built, mode: plan.mode, room }
 }

@@ -63,10 +63,11 @@ impl Queue {
         turn
     }
 
-    /// A turn, unless somebody has or wants it.
+    /// A turn, unless somebody has it, or wants it as urgently.
     pub fn try_enter(self: &Arc<Self>, rank: Rank, slots: usize) -> Option<Turn> {
         let mut state = self.lock();
-        if state.running.len() >= slots.max(1) || !state.waiting.is_empty() {
+        let wanted = state.waiting.iter().any(|waiting| waiting.rank >= rank);
+        if state.running.len() >= slots.max(1) || wanted {
             return None;
         }
         state.next += 1;

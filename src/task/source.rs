@@ -12,7 +12,7 @@ use tree_sitter::{Node, Tree};
 use super::refactor::target::{self, Target};
 use crate::{
     check::Buffer,
-    session::{Session, Snapshot},
+    session::{MAX_PARSED_BYTES, Session, Snapshot},
     syntax::{Language, skeleton::skeletons},
 };
 
@@ -25,9 +25,12 @@ pub struct Source {
 }
 
 impl Source {
-    /// What `snapshot` says. `None` for a language without a grammar. Parses what has changed since
-    /// the snapshot's tree: not for the read loop.
+    /// What `snapshot` says. `None` for a language without a grammar, and for what is too large to be
+    /// parsed. Parses what has changed since the snapshot's tree: not for the read loop.
     pub fn of(snapshot: &Snapshot) -> Option<Self> {
+        if snapshot.text.len_bytes() > MAX_PARSED_BYTES {
+            return None;
+        }
         let language = snapshot.language?;
         let tree = snapshot.tree.as_ref();
         let tree = language.parse(&snapshot.text, tree, &AtomicBool::new(false))?;

@@ -32,6 +32,8 @@ pub struct Speed {
     evaluated: Option<f64>,
     /// Tokens generated in a second.
     decode: Option<f64>,
+    /// Of all prompts together, as far as the server said: tokens, and those of them in its cache.
+    prompts: (usize, usize),
 }
 
 /// One generation, as far as it is known.
@@ -52,6 +54,8 @@ impl Speed {
         average(&mut self.first_text, first_text);
         if let (Some(prompt), Some(cached)) = (run.prompt_tokens, run.cached_tokens) {
             let evaluated = prompt.saturating_sub(cached);
+            self.prompts.0 += prompt;
+            self.prompts.1 += cached.min(prompt);
             average(&mut self.evaluated, evaluated as f64 / prompt.max(1) as f64);
             if evaluated >= TELLING {
                 average(&mut self.prefill, evaluated as f64 / first_text.max(1e-4));
@@ -90,6 +94,12 @@ impl Speed {
             }
         };
         wait.min(LONGEST_WAIT).saturating_sub(waited)
+    }
+
+    /// For the status: tokens of all prompts so far, and those of them that were in the server's cache;
+    /// `None` from a server that does not say.
+    pub fn prompts(&self) -> Option<(usize, usize)> {
+        (self.prompts.0 > 0).then_some(self.prompts)
     }
 
     /// For the status: tokens a second, evaluated and generated.

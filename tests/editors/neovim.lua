@@ -6,7 +6,8 @@
 
 local TIMEOUT_MS = 10000
 local work = assert(os.getenv('WORK'))
-local file = work .. '/project/src/main.rs'
+local project = work .. '/project'
+local file = project .. '/src/main.rs'
 local seen = { notified = {}, answered = 0, exit = nil }
 
 local function say(format, ...)
@@ -22,11 +23,12 @@ local function pause()
   coroutine.yield()
 end
 
-local function await(what, condition)
+local function await(what, condition, limit)
   local began = vim.uv.hrtime()
+  limit = limit or TIMEOUT_MS
   while not condition() do
-    if (vim.uv.hrtime() - began) / 1e6 > TIMEOUT_MS then
-      error(('waited %d ms in vain for %s; mode %s, lines %s, seen %s'):format(TIMEOUT_MS, what,
+    if (vim.uv.hrtime() - began) / 1e6 > limit then
+      error(('waited %d ms in vain for %s; mode %s, lines %s, seen %s'):format(limit, what,
         vim.api.nvim_get_mode().mode, vim.inspect(vim.api.nvim_buf_get_lines(0, 0, -1, false)), vim.inspect(seen)), 0)
     end
     pause()
@@ -65,7 +67,7 @@ end
 
 local function open(lines, line_end)
   vim.fn.mkdir(vim.fs.dirname(file), 'p')
-  vim.fn.mkdir(work .. '/project/.git', 'p')
+  vim.fn.mkdir(project .. '/.git', 'p')
   local text = table.concat(lines, line_end or '\n') .. (line_end or '\n')
   local handle = assert(io.open(file, 'wb'))
   handle:write(text)
@@ -109,13 +111,17 @@ local function saved(expected)
   handle:close()
 end
 
--- Ends the server, which must have found nothing to complain of.
-local function close(log)
+-- Ends the server, which must have found nothing to complain of. `told` is what it told the user;
+-- without it, nothing, and there are no messages of Neovim's own either.
+local function close(log, told)
   vim.lsp.get_clients({ name = 'hearth' })[1]:stop()
   await('hearth to end', function() return seen.exit end)
   equal('hearth ended with code and signal', seen.exit, { 0, 0 })
-  equal('notifications', seen.notified, {})
-  equal('messages', vim.fn.execute('messages'), '')
+  local notified = vim.iter(seen.notified):map(function(entry) return entry[2] end):totable()
+  equal('notifications', notified, told or {})
+  if not told then
+    equal('messages', vim.fn.execute('messages'), '')
+  end
   local complaints = {}
   local path = vim.lsp.log.get_filename()
   for _, line in ipairs(vim.fn.filereadable(path) == 1 and vim.fn.readfile(path) or {}) do
@@ -258,6 +264,109 @@ function cases.scripted()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- Answers each question that Neovim asks with its first choice, until the function that is returned is
+-- called.
+local function answer_first()
+  local timer = assert(vim.uv.new_timer())
+  timer:start(0, 50, function()
+    if vim.api.nvim_get_mode().mode == 'c' then
+      vim.api.nvim_input('1<CR>')
+    end
+  end)
+  return function() timer:close() end
+end
+
+local SUM = { 'pub fn sum(all: &[u32]) -> u32 {', '    let mut total = 0;', '    for n in all {', '        total += n;',
+  '    }', '    total', '}' }
+local SUMMED = { SUM[1], '    all.iter().sum()', '}' }
+
+local function lines()
+  return vim.api.nvim_buf_get_lines(vim.fn.bufnr(file), 0, -1, false)
+end
+
+-- A crate that Cargo knows.
+local function crate()
+  file = project .. '/src/lib.rs'
+  vim.fn.mkdir(project, 'p')
+  vim.fn.writefile({ '[package]', 'name = "sums"', 'edition = "2024"', '', '[workspace]' }, project .. '/Cargo.toml')
+  open(SUM)
+  warm()
+end
+
+-- Only compiled edits are made without a confirmation, and here is nothing to compile.
+function cases.confirmed()
+  open(SUM)
+  warm()
+  vim.ui.input = (function(input)
+    return function(options, confirmed)
+      seen.prompt = options.prompt
+      vim.api.nvim_input('Use an iterator.<CR>')
+      input(options, confirmed)
+    end
+  end)(vim.ui.input)
+  local shown
+  vim.api.nvim_create_autocmd('FileType', { pattern = 'diff', callback = function(event)
+    shown = vim.api.nvim_buf_get_lines(event.buf, 0, -1, false)
+  end })
+  vim.cmd('Hearth rewrite')
+  local stop = answer_first()
+  await('the edit', function() return vim.deep_equal(lines(), SUMMED) end)
+  stop()
+  equal('prompt', seen.prompt, 'Hearth: what is to change? ')
+  equal('preview', vim.list_slice(shown, 4), { '-    let mut total = 0;', '-    for n in all {', '-        total += n;', '-    }',
+    '-    total', '+    all.iter().sum()' })
+  equal('windows', #vim.api.nvim_list_wins(), 1)
+  vim.cmd('undo')
+  equal('undone in one step', lines(), SUM)
+  close(function(complaints) equal('log', complaints, {}) end, {})
+end
+
+function cases.tests()
+  crate()
+  local stop = answer_first()
+  vim.lsp.buf.code_action({ apply = true, filter = function(action) return action.title:find('generate tests') ~= nil end })
+  await('the tests', function() return #lines() > #SUM end, 60000)
+  stop()
+  local expected = vim.list_extend(vim.deepcopy(SUM), { '', '#[cfg(test)]', 'mod tests {', '    use super::*;', '', '    #[test]',
+    '    fn of_none() {', '        assert_eq!(sum(&[]), 0);', '    }', '', '    #[test]', '    fn of_some() {',
+    '        assert_eq!(sum(&[1, 2, 39]), 42);', '    }', '}' })
+  equal('tests', lines(), expected)
+  vim.cmd('undo')
+  equal('undone in one step', lines(), SUM)
+  close(function(complaints) equal('log', complaints, {}) end, {
+    'LSP[hearth] Hearth: Tests for `sum`: parsed, formatted, compiled, tests passed\n6 written, 2 kept\n'
+      .. '`of_none` passed 5 times, and fails with `1` instead of `0`\n`of_some` passed 5 times, and fails with '
+      .. '`{ 0 }` instead of `{ let mut total = 0; for n in all { tota …`\ndropped an answer: it is no test (4 times)',
+  })
+end
+
+function cases.cancelled()
+  open(SUM)
+  warm()
+  vim.cmd('Hearth rewrite Take for ever.')
+  local stop = answer_first()
+  await('its progress', function() return require('hearth').statusline() == '… Hearth: Rewrite: the model reads' end)
+  stop()
+  say('%s', require('hearth').statusline())
+  vim.cmd('Hearth cancel')
+  await('its end', function() return require('hearth').statusline() == '● coder' end)
+  equal('lines', lines(), SUM)
+  close(function(complaints) equal('log', complaints, {}) end)
+end
+
+function cases.explained()
+  open(SUM)
+  warm()
+  vim.cmd('Hearth explain')
+  local function page()
+    return vim.iter(vim.api.nvim_list_bufs()):find(function(buf) return vim.api.nvim_buf_get_name(buf):find('hearth%-.*%.md$') end)
+  end
+  await('the page', page)
+  equal('page', vim.api.nvim_buf_get_lines(page(), 0, -1, false),
+    { '# The function `sum`', '', 'Adds all numbers and takes for granted that the sum fits.' })
+  close(function(complaints) equal('log', complaints, {}) end, {})
+end
+
 function cases.tabs()
   open({ 'fn main() {', '\tstart();', '\twhile tabs {', '\t\t', '\t}', '}' })
   warm()
@@ -313,6 +422,63 @@ function cases.set_up()
   line_is('    let answer = 42;')
   leave_insert()
   close(function(complaints) equal('log', complaints, {}) end)
+end
+
+-- Neovim 0.11 has no ghost text: the popup.
+function cases.popup()
+  equal('ghost text', vim.lsp.inline_completion, nil)
+  vim.o.completeopt = 'menuone,noinsert'
+  open({ 'fn main() {', '    ', '}' })
+  warm()
+  vim.api.nvim_win_set_cursor(0, { 2, 0 })
+  vim.api.nvim_input('Alet ')
+  await('the word', function() return vim.api.nvim_get_current_line() == '    let ' end)
+  vim.api.nvim_input('a')
+  await('the popup', function()
+    local item = vim.fn.complete_info({ 'items' }).items[1]
+    return vim.fn.pumvisible() == 1 and item and item.abbr == 'answer = 42;'
+  end)
+  vim.api.nvim_input('<C-y>')
+  line_is('    let answer = 42;')
+  leave_insert()
+  saved('fn main() {\n    let answer = 42;\n}\n')
+  vim.cmd('checkhealth hearth')
+  local report = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n')
+  equal(':checkhealth says so', report:match('Neovim below 0.12 shows no ghost text') ~= nil, true)
+  close(function(complaints) equal('log', complaints, {}) end, {})
+end
+
+-- From the last key of `let a` to the ghost text: with Hearth, and with a server that answers at once.
+local function speed()
+  local times = {}
+  for _ = 1, 10 do
+    vim.api.nvim_win_set_cursor(0, { 2, 0 })
+    vim.api.nvim_input('Alet ')
+    await('the word', function() return vim.api.nvim_get_current_line() == '    let ' end)
+    local began = vim.uv.hrtime()
+    vim.api.nvim_input('a')
+    await('the ghost text', function() return ghost() == 'nswer = 42;' end)
+    times[#times + 1] = (vim.uv.hrtime() - began) / 1e6
+    vim.api.nvim_input('<Tab>')
+    line_is('    let answer = 42;')
+    leave_insert()
+    vim.api.nvim_set_current_line('    ')
+  end
+  table.sort(times)
+  say('from a key to its ghost text, %s: median %d ms of %d, %d to %d ms', os.getenv('CASE'), times[5], #times, times[1],
+    times[#times])
+end
+
+function cases.speed()
+  open({ 'fn main() {', '    ', '}' })
+  warm()
+  speed()
+end
+
+function cases.speed_of_an_instant_server()
+  vim.lsp.config('hearth', { cmd = { assert(os.getenv('INSTANT_SERVER')) } })
+  open({ 'fn main() {', '    ', '}' })
+  speed()
 end
 
 -- A user's init.lua, as editors/neovim/doc/hearth.txt tells it.

@@ -1,5 +1,6 @@
 // VS Code in Chromium: a page of it, and what can be seen and done there. Waits are for something seen;
 // the limit is what a failure takes.
+const path = require('node:path');
 const { chromium } = require('playwright-core');
 
 const LIMIT_MS = 30000;
@@ -70,7 +71,7 @@ async function go(page, file, line, column) {
   const input = page.locator('.quick-input-widget input[type="text"]');
   await input.waitFor();
   await input.fill(`${file}:${line}:${column}`);
-  await page.locator('.quick-input-list .monaco-list-row', { hasText: file }).first().waitFor();
+  await page.locator('.quick-input-list .monaco-list-row', { hasText: path.basename(file) }).first().waitFor();
   await page.keyboard.press('Enter');
   await page.locator(`.editor-instance .monaco-editor.focused[data-uri$="/${file}"]`).waitFor();
   // The column is shown as it looks, with wide tabs.

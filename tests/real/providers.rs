@@ -59,7 +59,7 @@ async fn read(mut events: Events) -> (Vec<String>, Usage) {
     let mut pieces = Vec::new();
     loop {
         match events.next().await.expect("it ends with its cost").expect("no error") {
-            Event::Odds(_) => {}
+            Event::Odds(_) | Event::Evaluating { .. } => {}
             Event::Text(text) => pieces.push(text),
             Event::Done(usage) => {
                 assert_eq!(events.next().await, None);

@@ -15,10 +15,20 @@ use crate::{
 
 /// Runs `hearth` in the crate's folder, with nobody at the terminal.
 async fn hearth(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
+    hearth_with(tree, model, &["check.run_tests=always"], arguments).await
+}
+
+/// The same, with other settings.
+pub(crate) async fn hearth_with(
+    tree: &Tree,
+    model: &FakeModel,
+    settings: &[&str],
+    arguments: &[&str],
+) -> Output {
     tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
         .args(arguments)
         .args(["--set", &format!("router.local_endpoint={}", model.url())])
-        .args(["--set", "check.run_tests=always"])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
         .current_dir(&tree.root)
         .env("XDG_CONFIG_HOME", tree.cache.join("config"))
         .env("XDG_STATE_HOME", tree.cache.join("state"))
@@ -30,10 +40,11 @@ async fn hearth(tree: &Tree, model: &FakeModel, arguments: &[&str]) -> Output {
         .expect("hearth starts")
 }
 
-fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output, model: &FakeModel) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output.status.code().expect("it was not killed");
-    without_ends(&format!("{}--- {code}\n{}", text(&output.stdout), text(&output.stderr)))
+    let shown = format!("{}--- {code}\n{}", text(&output.stdout), text(&output.stderr));
+    without_ends(&shown.replace(model.url().as_str().trim_end_matches('/'), "MODEL"))
 }
 
 async fn says(model: &FakeModel, answers: &[&str]) {
@@ -58,7 +69,7 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         --- a/src/lib.rs
         +++ b/src/lib.rs
         @@ -2,11 +2,7 @@
- 
+
          /// Adds them up.
          pub fn sum(all: &[u32]) -> u32 {
         -    let mut total = 0;
@@ -68,16 +79,17 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         -    total
         +    all.iter().sum()
          }
- 
+
          pub fn far() -> u32 {
         --- 0
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         parsing
         formatting
         compiling
         Rewrite `sum`: parsed, formatted; not compiled (this workspace is not trusted)
     "#]]
-    .assert_eq(&shown(&output));
+    .assert_eq(&shown(&output, &model));
     tree.untouched();
 
     hearth(&tree, &model, &["trust", "."]).await;
@@ -87,7 +99,7 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         --- a/src/lib.rs
         +++ b/src/lib.rs
         @@ -2,11 +2,7 @@
- 
+
          /// Adds them up.
          pub fn sum(all: &[u32]) -> u32 {
         -    let mut total = 0;
@@ -97,9 +109,10 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         -    total
         +    all.iter().sum()
          }
- 
+
          pub fn far() -> u32 {
         --- 0
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         parsing
         formatting
@@ -107,7 +120,7 @@ async fn a_change_is_printed_and_applied_when_it_is_told_to() {
         running this module's tests
         Rewrite `sum`: parsed, formatted, compiled; tests not run (this module has no tests)
     "#]]
-    .assert_eq(&shown(&output));
+    .assert_eq(&shown(&output, &model));
     let now = fs::read_to_string(tree.root.join("src/lib.rs")).expect("a file");
     assert!(now.contains("    all.iter().sum()\n}\n\npub fn far"), "{now}");
 }
@@ -120,6 +133,7 @@ async fn what_does_not_hold_is_shown_aside_and_is_a_failure() {
     let (output, ()) = tokio::join!(hearth(&tree, &model, command), says(&model, &[BAD; 4]));
     expect![[r#"
         --- 1
+        refactor is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         parsing
         try 2 of 4: the last was not signature kept
@@ -135,7 +149,7 @@ async fn what_does_not_hold_is_shown_aside_and_is_a_failure() {
         +++ b/src/lib.rs
         @@ -1,12 +1,8 @@
          //! Sums.
- 
+
          /// Adds them up.
         -pub fn sum(all: &[u32]) -> u32 {
         -    let mut total = 0;
@@ -146,11 +160,11 @@ async fn what_does_not_hold_is_shown_aside_and_is_a_failure() {
         +pub fn sum(all: &[u32]) -> u64 {
         +    all.iter().sum()
          }
- 
+
          pub fn far() -> u32 {
         none of 4 answers was right; the last: The signature of `sum` must stay as it is: `pub fn sum(all: &[u32]) -> u32`, not `pub fn sum(all: &[u32]) -> u64`.
         nothing held; the best attempt is above
-    "#]].assert_eq(&shown(&output));
+    "#]].assert_eq(&shown(&output, &model));
     tree.untouched();
 }
 
@@ -182,6 +196,7 @@ async fn a_test_for_the_line() {
         +}
         --- 0
         a test (1 of 1)
+        test_generation is routine work: coder (Q8_0) at MODEL, the most precise one, as the output is strict
         the model reads
         running the test (1 of 5)
         running the test (2 of 5)
@@ -196,6 +211,6 @@ async fn a_test_for_the_line() {
         Tests for `sum`: parsed, formatted, compiled, tests passed
         1 written, 1 kept
         `sums` passed 5 times, and fails with `{ 0 }` instead of `{ let mut total = 0; for n in all { tota …`
-    "#]].assert_eq(&shown(&output));
+    "#]].assert_eq(&shown(&output, &model));
     tree.untouched();
 }

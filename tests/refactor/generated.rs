@@ -237,6 +237,53 @@ async fn an_explanation_is_a_page() {
     editor.close().await;
 }
 
+/// The model has room for 2048 tokens; each method takes some 700 of them.
+#[tokio::test]
+async fn what_is_too_large_is_explained_part_by_part() {
+    let lines = "        self.0 += 1;\n".repeat(110);
+    let method = |name: &str| format!("    fn {name}(&mut self) {{\n{lines}    }}\n");
+    let text = format!(
+        "struct Sum(u32);\n\nimpl Sum {{$0\n{}\n{}\n{}}}\n",
+        method("one"),
+        method("two"),
+        method("three")
+    );
+    let mut editor = Scene::new(Box::leak(text.into_boxed_str())).await.start().await;
+    let pending = editor.command("hearth.explain", &json!({}));
+    for says in ["It is one.", "It is two.", "It is three."] {
+        let generation = editor.model_says(says).await;
+        assert!(!told(&generation).contains("one by one"), "{}", told(&generation));
+    }
+    let generation = editor.model_says("All three count.").await;
+    expect![[r#"
+        You explain source code to a programmer who is about to change it. Be exact and brief: what it is for, how it does it, what it takes for granted, where it fails. Say only what the code shows. Write Markdown without a heading.File: src/lib.rs
+
+        Other items of the file, without bodies; they stay as they are:
+        ```rust
+        struct Sum(u32);
+        ```
+
+        What is in it, explained one by one:
+        - `one`: It is one.
+        - `two`: It is two.
+        - `three`: It is three.
+
+        From that, explain the impl `impl Sum` as a whole.
+
+        Answer with the explanation alone."#]].assert_eq(&told(&generation));
+    expect![[r#"
+        page:
+        # The impl `impl Sum`
+
+        All three count.
+
+        *(it is too large to be read at once: explained part by part)*
+        end: explained
+    "#]]
+    .assert_eq(&editor.until_done(pending).await);
+    editor.close().await;
+}
+
 #[tokio::test]
 async fn lenses_stand_over_what_others_can_call() {
     let editor = Scene::new("pub fn a$0() {}\n\nfn b() {}\n\nstruct S;\n\nimpl S {\n    /// C.\n    pub fn c() {}\n}\n\n#[cfg(test)]\nmod tests {\n    pub fn d() {}\n}\n").await.start().await;

@@ -7,6 +7,7 @@ mod editor;
 mod generated;
 mod hold;
 mod listing;
+mod sent_up;
 #[path = "../support/mod.rs"]
 mod support;
 mod typing;

@@ -162,6 +162,22 @@ async fn cancelled_before_the_model_answers() {
 }
 
 #[tokio::test]
+async fn cancelled_by_a_command() {
+    let mut editor = Scene::new(SUM).await.start().await;
+    let pending = editor.rewrite("Use an iterator.");
+    let mut generation = editor.model.generation().await;
+    let cancel = json!({ "command": "hearth.cancel" });
+    let answer = editor.client.send_raw("workspace/executeCommand", cancel).answer().await;
+    assert_eq!(answer.expect("an answer"), json!(null));
+    generation.disconnected().await;
+    expect![[r#"
+        end: cancelled
+    "#]]
+    .assert_eq(&editor.until_done(pending).await);
+    editor.close().await;
+}
+
+#[tokio::test]
 async fn cancelled_in_the_middle_of_the_answer() {
     let mut editor = Scene::new(SUM).await.start().await;
     let pending = editor.rewrite("Use an iterator.");

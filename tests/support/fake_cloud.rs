@@ -88,6 +88,9 @@ struct Shared {
     api: Api,
     script: Mutex<VecDeque<Says>>,
     requests: Mutex<Vec<Request>>,
+    looks: Mutex<Vec<Request>>,
+    /// The status that a look gets.
+    look: Mutex<u16>,
     connections: Mutex<usize>,
 }
 
@@ -99,6 +102,8 @@ impl FakeCloud {
             api,
             script: Mutex::default(),
             requests: Mutex::default(),
+            looks: Mutex::default(),
+            look: Mutex::new(404),
             connections: Mutex::default(),
         });
         let mut accepting = JoinSet::new();
@@ -126,6 +131,16 @@ impl FakeCloud {
         self.shared.script.lock().unwrap().push_back(says);
     }
 
+    /// Answers looks with this status from now on; 404 before.
+    pub fn look_status(&self, status: u16) {
+        *self.shared.look.lock().unwrap() = status;
+    }
+
+    /// All looks so far, which are no requests.
+    pub fn looks(&self) -> Vec<Request> {
+        self.shared.looks.lock().unwrap().clone()
+    }
+
     /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
@@ -140,6 +155,12 @@ impl FakeCloud {
 async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await? {
+        if request.method == "HEAD" {
+            let status = *shared.look.lock().unwrap();
+            shared.looks.lock().unwrap().push(request);
+            stream.write_all(format!("HTTP/1.1 {status} Said\r\n\r\n").as_bytes()).await?;
+            continue;
+        }
         shared.requests.lock().unwrap().push(request);
         let says = shared.script.lock().unwrap().pop_front();
         let says = says.unwrap_or_else(|| Says::status(418, &[], "nothing is written down"));

@@ -21,7 +21,19 @@ return {
   root_markers = { '.git', 'Cargo.toml', 'package.json', 'pyproject.toml', 'go.mod' },
   workspace_required = false,
   settings = { hearth = {} },
+  capabilities = {
+    workspace = { workspaceEdit = { documentChanges = true, changeAnnotationSupport = { groupsOnLabel = true } } },
+    experimental = { hearthAsksInstruction = true },
+  },
+  commands = {
+    ['hearth.refactor'] = function(command)
+      require('hearth.work').refactor(command)
+    end,
+  },
   handlers = {
+    ['workspace/applyEdit'] = function(...)
+      return require('hearth.edit').apply(...)
+    end,
     ['hearth/status'] = function(_, params)
       require('hearth').told(params)
     end,

@@ -1,6 +1,9 @@
---- Hearth in Neovim: accepting ghost text, the status, pausing.
+--- Hearth in Neovim: accepting ghost text, the status, pausing. What the server does when it is asked is
+--- in `hearth.work`.
 ---
 --- The suggestions themselves are Neovim's own (`vim.lsp.inline_completion`); nothing here draws.
+local work = require('hearth.work')
+
 local M = {}
 
 ---@class hearth.Status As docs/protocol.md describes `hearth/status`.
@@ -36,11 +39,16 @@ end
 
 local SIGNS = { cold = '○', loading = '◌', warm = '●', down = '⊘' }
 
---- A few characters for a statusline: how ready the model is, and its name. Empty without a server.
+--- A few words for a statusline: how ready the model is and its name, or what Hearth works on. Empty
+--- without a server.
 ---@return string
 function M.statusline()
   if not status then
     return ''
+  end
+  local under_way = work.under_way()
+  if under_way ~= '' then
+    return '… ' .. under_way
   end
   if status.paused then
     return '‖ Hearth: paused'
@@ -56,30 +64,13 @@ function M.told(said)
   vim.cmd.redrawstatus({ bang = true })
 end
 
---- The running server.
----@return vim.lsp.Client?
-local function client()
-  return vim.lsp.get_clients({ name = 'hearth' })[1]
-end
-
---- Runs a command of the server's that takes nothing.
----@param command string
-local function run(command)
-  local server = client()
-  if server then
-    server:request('workspace/executeCommand', { command = command })
-  else
-    vim.notify('Hearth does not run; :checkhealth hearth says why', vim.log.levels.WARN)
-  end
-end
-
 --- Suggests nothing until `resume()`.
 function M.pause()
-  run('hearth.pause')
+  work.run('hearth.pause')
 end
 
 function M.resume()
-  run('hearth.resume')
+  work.run('hearth.resume')
 end
 
 --- Neovim forgets a client two turns of its loop after its end, and starts no other before.
@@ -89,7 +80,7 @@ end
 
 function M.restart()
   ends = {}
-  if client() then
+  if work.client() then
     restarting = true
     vim.lsp.enable('hearth', false)
   else
@@ -101,6 +92,7 @@ end
 ---@param code integer
 ---@param signal integer
 function M.ended(code, signal)
+  work.ended()
   M.told(nil)
   local asked = code == 0 and (signal == 0 or signal == 15)
   if restarting then
@@ -121,8 +113,19 @@ end
 --- To be called once, before files are opened; a plugin manager's `opts = {}` does it. The keys are
 --- yours to map: |hearth-keys|.
 function M.setup()
+  local group = vim.api.nvim_create_augroup('hearth', {})
+  vim.api.nvim_create_autocmd('LspProgress', {
+    group = group,
+    callback = function(event)
+      local client = vim.lsp.get_client_by_id(event.data.client_id)
+      if client and client.name == 'hearth' then
+        work.progress(event.data.params)
+        vim.cmd.redrawstatus({ bang = true })
+      end
+    end,
+  })
   vim.api.nvim_create_autocmd('LspAttach', {
-    group = vim.api.nvim_create_augroup('hearth', {}),
+    group = group,
     callback = function(event)
       local attached = vim.lsp.get_client_by_id(event.data.client_id)
       if not attached or attached.name ~= 'hearth' then
@@ -131,7 +134,23 @@ function M.setup()
       if vim.lsp.inline_completion then
         vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
       else
-        vim.lsp.completion.enable(true, attached.id, event.buf, { autotrigger = true })
+        vim.lsp.completion.enable(true, attached.id, event.buf, {
+          autotrigger = true,
+          -- Neovim 0.11 takes the first word of an item alone, and its popup knows no lines.
+          convert = function(item)
+            return { word = (item.textEdit and item.textEdit.newText or item.label):match('^[^\n]*') }
+          end,
+        })
+        -- By itself that asks behind a server's trigger characters alone.
+        vim.api.nvim_create_autocmd('InsertCharPre', {
+          group = group,
+          buffer = event.buf,
+          callback = function()
+            if vim.fn.pumvisible() == 0 and vim.fn.match(vim.v.char, '\\k') == 0 then
+              vim.schedule(vim.lsp.completion.get)
+            end
+          end,
+        })
       end
     end,
   })

@@ -4,6 +4,7 @@ if vim.g.loaded_hearth then
 end
 vim.g.loaded_hearth = true
 
+---@type table<string, fun(words: string, lines?: { [1]: integer, [2]: integer })>
 local commands = {
   status = function()
     local status = require('hearth').status()
@@ -23,21 +24,28 @@ local commands = {
   resume = function() require('hearth').resume() end,
   restart = function() require('hearth').restart() end,
   log = function() vim.cmd.tabedit(vim.fn.fnameescape(vim.lsp.log.get_filename())) end,
+  rewrite = function(words, lines) require('hearth.work').rewrite(words, lines) end,
+  test = function(_, lines) require('hearth.work').test(lines) end,
+  explain = function(_, lines) require('hearth.work').explain(lines) end,
+  analyze = function(words) require('hearth.work').analyze(words) end,
+  cancel = function() require('hearth.work').cancel() end,
 }
 
 local names = vim.tbl_keys(commands)
 table.sort(names)
 
 vim.api.nvim_create_user_command('Hearth', function(args)
-  local name = args.args == '' and 'status' or args.args
-  if commands[name] then
-    commands[name]()
+  local name, words = args.args:match('^(%S*)%s*(.-)%s*$')
+  local run = commands[name == '' and 'status' or name]
+  if run then
+    run(words, args.range > 0 and { args.line1, args.line2 } or nil)
   else
     vim.notify((':Hearth knows %s'):format(table.concat(names, ', ')), vim.log.levels.ERROR)
   end
 end, {
   nargs = '?',
-  desc = 'Hearth: status, pause, resume, restart, log',
+  range = true,
+  desc = 'Hearth: ' .. table.concat(names, ', '),
   complete = function(lead)
     return vim.tbl_filter(function(name) return vim.startswith(name, lead) end, names)
   end,

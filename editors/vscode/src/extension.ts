@@ -3,10 +3,12 @@
  * VS Code does by itself (ghost text, Tab, partial acceptance) is left to VS Code.
  */
 import * as vscode from 'vscode';
+import { EgressPreview } from './egress';
+import { find } from './program';
 import { Server } from './server';
 import { Settings } from './settings';
 import { StatusItem } from './status';
-import { askInstruction, place } from './work';
+import { askAnalysis, askInstruction, place } from './work';
 
 let server: Server | undefined;
 
@@ -14,6 +16,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const settings = new Settings(context.extension);
   const status = new StatusItem();
   const log = vscode.window.createOutputChannel('Hearth', { log: true });
+  const sent = new EgressPreview();
   const running = new Server(context, settings, status, log);
   server = running;
 
@@ -28,10 +31,18 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     'hearth.rewriteSelection': () =>
       at(async (it) => {
         const instruction = await askInstruction();
-        return instruction && running.run('hearth.refactor', { ...it, action: 'rewrite', instruction });
+        return instruction && running.work('Rewrite', 'hearth.refactor', { ...it, action: 'rewrite', instruction });
       }),
-    'hearth.writeTests': () => at((it) => running.run('hearth.test', it)),
-    'hearth.explainSelection': () => at((it) => running.run('hearth.explain', it)),
+    'hearth.writeTests': () => at((it) => running.work('Generate tests', 'hearth.test', it)),
+    'hearth.explainSelection': () => at((it) => running.work('Explain', 'hearth.explain', it)),
+    'hearth.analyze': async () => {
+      const question = await askAnalysis();
+      return question && running.work('Analyze', 'hearth.analyzeCodebase', question);
+    },
+    'hearth.previewEgress': () => {
+      const program = find(settings.serverPath, context.extensionPath);
+      return program && sent.show(program, settings.machine());
+    },
     'hearth.acceptNextWord': () => vscode.commands.executeCommand('editor.action.inlineSuggest.acceptNextWord'),
     'hearth.acceptNextLine': () => vscode.commands.executeCommand('editor.action.inlineSuggest.acceptNextLine'),
     'hearth.restartServer': () => running.restart(),
@@ -43,6 +54,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   context.subscriptions.push(
     status,
     log,
+    sent,
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => running.trusted()),
     // What the server takes at its start alone.

@@ -3,6 +3,7 @@
  * bar and answered with a new start, not with a pop-up.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import {
   CloseAction,
@@ -10,10 +11,12 @@ import {
   ExecuteCommandRequest,
   LanguageClient,
   RevealOutputChannelOn,
+  WorkDoneProgress,
   type CloseHandlerResult,
   type LSPAny,
   type LanguageClientOptions,
 } from 'vscode-languageclient/node';
+import { preview } from './page';
 import { find } from './program';
 import type { Settings } from './settings';
 import type { ServerStatus, StatusItem } from './status';
@@ -22,6 +25,13 @@ import { withInstruction } from './work';
 /** A server that ends more often than this, within this time, stays down until the user starts it. */
 const STARTS = 4;
 const WITHIN_MS = 3 * 60 * 1000;
+
+/** Commands of code actions and lenses that take their time, and what they do. */
+const WORK: Record<string, string> = {
+  'hearth.refactor': 'Change',
+  'hearth.test': 'Generate tests',
+  'hearth.explain': 'Explain',
+};
 
 /** A client whose own failures go to the log: what a user has to know is in the status bar. */
 class QuietClient extends LanguageClient {
@@ -64,6 +74,32 @@ export class Server {
   /** Runs a command of the server's. */
   async run(command: string, ...args: LSPAny[]): Promise<void> {
     await this.client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: args });
+  }
+
+  /** Runs a command that takes its time, with its progress where the user can see and end it. */
+  async work(title: string, command: string, ...args: LSPAny[]): Promise<void> {
+    const client = this.client;
+    if (!client) {
+      return;
+    }
+    const options = { location: vscode.ProgressLocation.Notification, cancellable: true, title: `Hearth: ${title}` };
+    await vscode.window.withProgress(options, async (shown, token) => {
+      const workDoneToken = randomUUID();
+      const listening = client.onProgress(WorkDoneProgress.type, workDoneToken, (progress) => {
+        if (progress.kind !== 'end' && progress.message) {
+          shown.report({ message: progress.message });
+        }
+      });
+      try {
+        await client.sendRequest(ExecuteCommandRequest.type, { command, arguments: args, workDoneToken }, token);
+      } catch (error) {
+        if (!token.isCancellationRequested) {
+          throw error;
+        }
+      } finally {
+        listening.dispose();
+      }
+    });
   }
 
   /** Tells the server that the user has come to trust the workspace. */
@@ -131,14 +167,21 @@ export class Server {
         return false;
       },
       middleware: {
+        window: {
+          showDocument: async (params, token, next) => (await preview(params)) ?? next(params, token),
+        },
         workspace: {
           configuration: ({ items }) =>
             items.map((item) => (item.section === 'hearth' ? this.settings.workspace() : null)),
         },
         // Code actions and lenses run their commands through here.
         executeCommand: async (command, args, next) => {
+          const title = WORK[command];
           const complete = await withInstruction(command, args);
-          return complete && next(command, complete);
+          if (!complete || !title) {
+            return complete && next(command, complete);
+          }
+          return this.work(title, command, ...complete);
         },
         provideInlineCompletionItems: async (document, position, context, token, next) => {
           const asked = performance.now();

@@ -14,6 +14,7 @@ export interface ServerStatus {
   mode?: string;
   message: string;
   lastNoSuggestion?: string;
+  clouds?: string[];
 }
 
 /** How many of the last suggestions the tooltip times. */
@@ -64,7 +65,8 @@ export class StatusItem implements vscode.Disposable {
     this.status = status;
     const [icon, state] = STATES[status.state];
     const model = status.model && status.model.length > NAME ? `${status.model.slice(0, NAME)}…` : status.model;
-    this.item.text = status.paused ? '$(debug-pause) Hearth: paused' : `$(${icon}) ${model ?? `Hearth: ${state.toLowerCase()}`}`;
+    const mark = status.clouds?.length ? ' $(cloud)' : '';
+    this.item.text = status.paused ? '$(debug-pause) Hearth: paused' : `$(${icon}) ${model ?? `Hearth: ${state.toLowerCase()}`}${mark}`;
     this.item.backgroundColor = status.state === 'down' && !status.paused ? warning() : undefined;
     this.describe();
     setContext({ running: true, paused: status.paused ?? false, warm: status.state === 'warm' });
@@ -84,6 +86,7 @@ export class StatusItem implements vscode.Disposable {
     const entries = [
       ...(this.status ? [paused ? entry('$(play) Resume Suggestions', 'hearth.resumeSuggestions') : entry('$(debug-pause) Pause Suggestions', 'hearth.pauseSuggestions')] : []),
       entry('$(debug-restart) Restart Server', 'hearth.restartServer'),
+      entry('$(cloud-upload) What Would Be Sent', 'hearth.previewEgress'),
       entry('$(output) Show Log', 'hearth.showLog'),
       entry('$(gear) Open Settings', 'hearth.openSettings'),
       entry('$(question) Get Started', 'hearth.openWalkthrough'),
@@ -114,6 +117,11 @@ export class StatusItem implements vscode.Disposable {
     if (status.mode) {
       lines.push(`Completes by ${status.mode}`);
     }
+    lines.push(
+      status.clouds?.length
+        ? `Local; for larger work there is a cloud (${status.clouds.join(', ')}), which is asked with your consent alone`
+        : 'Local: nothing is sent to a cloud, as none is set up',
+    );
     const last = this.times.at(-1);
     if (last !== undefined) {
       lines.push(`Last suggestion after ${Math.round(last)} ms; median of the last ${this.times.length}: ${Math.round(median(this.times))} ms`);
@@ -122,13 +130,13 @@ export class StatusItem implements vscode.Disposable {
       lines.push(`No suggestion: ${status.lastNoSuggestion}`);
     }
     const tooltip = new vscode.MarkdownString(undefined, true);
-    tooltip.isTrusted = { enabledCommands: ['hearth.pauseSuggestions', 'hearth.resumeSuggestions', 'hearth.showLog'] };
+    tooltip.isTrusted = { enabledCommands: ['hearth.pauseSuggestions', 'hearth.resumeSuggestions', 'hearth.previewEgress', 'hearth.showLog'] };
     for (const line of lines) {
       // As text: a model server's words are not ours.
       tooltip.appendText(line).appendMarkdown('\n\n');
     }
     const [title, command] = status.paused ? ['Resume', 'hearth.resumeSuggestions'] : ['Pause', 'hearth.pauseSuggestions'];
-    tooltip.appendMarkdown(`[${title}](command:${command}) · [Log](command:hearth.showLog)`);
+    tooltip.appendMarkdown(`[${title}](command:${command}) · [What Would Be Sent](command:hearth.previewEgress) · [Log](command:hearth.showLog)`);
     this.item.tooltip = tooltip;
     this.item.accessibilityInformation = { label: `Hearth: ${lines.join('. ')}` };
   }

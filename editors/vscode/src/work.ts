@@ -30,3 +30,28 @@ export async function withInstruction(command: string, args: any[]): Promise<any
   const instruction = await askInstruction();
   return instruction ? [{ ...first, instruction }, ...rest] : undefined;
 }
+
+/** Questions that can be asked of a whole codebase, by the server's names for them. */
+const ANALYSES: (vscode.QuickPickItem & { name?: string; asks?: string })[] = [
+  { name: 'architecture', label: 'Architecture', detail: 'What it is made of, and how the parts depend on each other' },
+  { name: 'risks', label: 'Risks', detail: 'What is likely to break, and where' },
+  { name: 'dead-code', label: 'Dead code', detail: 'What nothing uses' },
+  { name: 'onboarding', label: 'Onboarding', detail: 'Where to begin to read' },
+  { name: 'where-is', label: 'Where is …', detail: 'Where something is done', asks: 'What are you looking for?' },
+  { name: 'impact', label: 'What depends on …', detail: 'What a change would touch', asks: 'What is to change?' },
+  { label: 'Ask …', detail: 'A question of your own', asks: 'What do you want to know?' },
+];
+
+/** What to find out about the codebase, as `hearth.analyzeCodebase` takes it. */
+export async function askAnalysis(): Promise<{ [key: string]: LSPAny } | undefined> {
+  const chosen = await vscode.window.showQuickPick(ANALYSES, { title: 'Hearth: Analyze the Codebase' });
+  if (!chosen) {
+    return undefined;
+  }
+  const kind = chosen.name ? { kind: chosen.name } : {};
+  if (!chosen.asks) {
+    return kind;
+  }
+  const question = await vscode.window.showInputBox({ title: `Hearth: ${chosen.label}`, prompt: chosen.asks, ignoreFocusOut: true });
+  return question ? { ...kind, question } : undefined;
+}

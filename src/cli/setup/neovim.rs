@@ -11,11 +11,13 @@ macro_rules! plugin {
 }
 
 /// The plugin's files, by their paths in it.
-const PLUGIN: [(&str, &str); 5] = plugin![
+const PLUGIN: [(&str, &str); 7] = plugin![
     "doc/hearth.txt",
     "lsp/hearth.lua",
     "lua/hearth.lua",
+    "lua/hearth/edit.lua",
     "lua/hearth/health.lua",
+    "lua/hearth/work.lua",
     "plugin/hearth.lua",
 ];
 

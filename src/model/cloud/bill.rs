@@ -1,6 +1,6 @@
 //! What answers cost.
 
-use std::ops::AddAssign;
+use std::{fmt, ops::AddAssign};
 
 use serde::Serialize;
 
@@ -55,6 +55,17 @@ impl Bill {
             None => self.unpriced = 1,
         }
         self
+    }
+}
+
+impl fmt::Display for Bill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cached, output, dollars, unpriced, .. } = self;
+        write!(f, "{} tokens in, {cached} of them cached, {output} out", self.prompt())?;
+        match unpriced {
+            0 => write!(f, ", ${dollars:.4}"),
+            _ => f.write_str("; the price is not known"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The connection to one cloud: TLS, no redirects, nothing sent without a permit.
+//! The connection to one cloud: TLS, no redirects, no word sent without a permit.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use url::{Host, Url};
 
 use super::{
-    super::{ModelError, Patience, http::root, refusal},
+    super::{ModelError, Patience, http::root as cause, refusal},
     CloudError,
 };
 use crate::egress::Permit;
@@ -51,7 +51,7 @@ impl Line {
         let shown = url.origin().ascii_serialization();
         let http = builder.build().map_err(|error| ModelError::Unreachable {
             endpoint: shown.clone(),
-            detail: root(&error),
+            detail: cause(&error),
         })?;
         Ok(Self { http, url, shown, patience })
     }
@@ -67,6 +67,32 @@ impl Line {
 
     pub(super) fn patience(&self) -> Patience {
         self.patience
+    }
+
+    /// Asks for nothing, to see whether anybody answers within `waited`.
+    pub(super) async fn look(&self, waited: Duration) -> Result<(), CloudError> {
+        let mut root = self.url.clone();
+        root.set_path("/");
+        let request = self.http.head(root).send();
+        let endpoint = || self.shown.clone();
+        let response = tokio::time::timeout(waited, request)
+            .await
+            .map_err(|_| ModelError::Silent { endpoint: endpoint(), waited })?
+            .map_err(|error| ModelError::Unreachable {
+                endpoint: endpoint(),
+                detail: cause(&error),
+            })?;
+        let status = response.status().as_u16();
+        if LATER.contains(&status) {
+            let wait = wait(response.headers(), SystemTime::now());
+            return Err(CloudError::Busy {
+                endpoint: endpoint(),
+                status,
+                detail: String::new(),
+                wait,
+            });
+        }
+        Ok(())
     }
 
     /// Sends `body` if the permit is for this place.
@@ -90,7 +116,7 @@ impl Line {
             .map_err(|_| ModelError::Silent { endpoint: self.shown.clone(), waited })?
             .map_err(|error| ModelError::Unreachable {
                 endpoint: self.shown.clone(),
-                detail: root(&error),
+                detail: cause(&error),
             })?;
         let status = response.status();
         if status.is_success() {

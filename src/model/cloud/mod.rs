@@ -1,7 +1,8 @@
 //! Clouds: how a frontier model is asked, once the border has let a request through.
 //!
 //! A call takes a [`Permit`] and sends nothing but the text that it owns, to no host but the one that
-//! it names; there is no other way to make this room connect anywhere. Secrets that the border
+//! it names. The one other way to make this room connect is a look at whether the host is there, which
+//! takes nothing that it could send. Secrets that the border
 //! replaced are back in the answer before anybody sees it. A key goes to the host it was meant for,
 //! in a header that shows in no log, and to nobody else.
 //!
@@ -144,6 +145,12 @@ impl Cloud {
 
     pub fn model(&self) -> &str {
         self.destination.model()
+    }
+
+    /// Whether anybody answers there within `timeout`: a `HEAD` of the host's root, without a key, a
+    /// body or a path. Any answer will do but one that says "later".
+    pub async fn look(&self, timeout: Duration) -> Result<(), CloudError> {
+        self.line.look(timeout).await
     }
 
     /// Sends what the permit owns. `temperature` is left to the service where it is `None`: some

@@ -54,9 +54,9 @@ impl Shelf {
         offset: usize,
         context: u64,
     ) -> Option<(Shelved, usize)> {
-        let line_idx = text.byte_to_line(offset);
-        // What stands in front of the cursor of a result: at most the lines that one has.
-        let near = text.line_to_byte(line_idx.saturating_sub(30));
+        // What stands in front of the cursor of a result: at most as much as one has.
+        let longest = self.0.iter().map(|result| result.produced.len()).max()?;
+        let near = text.char_to_byte(text.byte_to_char(offset.saturating_sub(longest)));
         let before = text.get_byte_slice(near..offset)?.to_string();
         self.0.iter().filter(|result| result.context == context).find_map(|result| {
             let fits = |typed: &usize| {

@@ -22,14 +22,10 @@ pub use target::Target;
 
 use self::work::{Stopped, Work};
 use super::{
-    chat,
     ground::{Ground, Outcome, Progress},
     source::Source,
 };
-use crate::{
-    route::Role,
-    session::{Document, Snapshot},
-};
+use crate::session::{Document, Snapshot};
 
 /// What a user asks for.
 #[derive(Debug, Clone)]
@@ -46,17 +42,13 @@ pub struct Request {
 
 /// Changes an item. Dropping the future stops the model and the checks.
 pub async fn refactor(ground: &Ground, request: &Request, progress: Progress<'_>) -> Outcome {
-    let serving = match chat::serving(&ground.desk, Role::HighPrecision).await {
-        Ok(serving) => serving,
-        Err(unasked) => return Outcome::Refused(unasked.to_string()),
-    };
     let Some(source) = Source::of(&request.snapshot) else {
         return Outcome::Refused("there is no grammar for this language".to_owned());
     };
     let Some(target) = source.target(request.selection.clone()) else {
         return Outcome::Refused("there is no item here; select inside of one".to_owned());
     };
-    let work = Work { ground, request, serving, progress };
+    let work = Work { ground, request, progress };
     let why = match work.item(&source, &target, &[]).await {
         Ok(edit) => return ground.settle(&request.document, edit, progress).await,
         Err(Stopped::Large(room)) => match work.parts(&source, &target).await {

@@ -9,12 +9,13 @@ use super::{
 };
 use crate::{
     check::{Keeps, Rung},
-    route::{Attempt, GaveUp, Mistake, Retries, Serving, Setback, retry},
+    model::TokenCounter,
+    route::{Attempt, GaveUp, Mistake, Output, Retries, Setback, Witness, Work as Kind, retry},
     task::{
-        chat::{Said, Unasked},
+        chat::{Said, Talk, Unasked},
         edit::{Change, Edit},
-        ground::{Ground, Progress, Stage, told},
-        question::{Asked, Question, about},
+        ground::{Ground, Progress, Stage, told, witness},
+        question::{self, Question, about},
         source::{Source, indent_at, unix},
     },
 };
@@ -40,7 +41,6 @@ pub(super) enum Stopped {
 pub(super) struct Work<'a> {
     pub(super) ground: &'a Ground,
     pub(super) request: &'a Request,
-    pub(super) serving: Serving,
     pub(super) progress: Progress<'a>,
 }
 
@@ -53,22 +53,22 @@ impl Work<'_> {
         target: &Target,
         imported: &[String],
     ) -> Result<Edit, Stopped> {
-        let Ground { desk, settings, .. } = self.ground;
         let question = self.question(source, target);
-        let by = Asked { desk, settings, serving: &self.serving };
+        let talk = Talk::open(self.ground, self.progress, question).await;
+        let talk = talk.map_err(|unasked| Stopped::Failed(unasked.to_string()))?;
         let best = Mutex::new(None::<(Rung, Edit)>);
         let retries = self.ground.retries();
         let ask = async |attempt: Attempt| {
-            (self.progress)(Stage::Asking);
-            let heard = |text: &str| (self.progress)(Stage::Writing(text.lines().count()));
-            let said = question.ask(by, &attempt, &heard).await?;
+            let said = talk.ask(&attempt).await.map_err(Setback::Final)?;
             Ok::<_, Setback<Unasked>>((attempt.number, said))
         };
         let check = async |(number, said): (usize, Said)| {
-            let mistake = |why| Setback::Mistake(Mistake { answer: said.text.clone(), why });
+            let mistake = |why, witness| {
+                Setback::Mistake(Mistake { answer: said.text.clone(), why, witness })
+            };
             let edit = self.read(source, target, &said, imported).map_err(|why| {
                 self.again(number, retries, Rung::WellFormed);
-                mistake(why)
+                mistake(why, Witness::Hearth)
             })?;
             let report = self.ground.climb(&edit, self.progress).await;
             let edit = edit.checked(&report);
@@ -78,7 +78,7 @@ impl Work<'_> {
                 *best = Some((rung, edit));
             }
             self.again(number, retries, rung);
-            Err(mistake(told(rung, failure)))
+            Err(mistake(told(rung, failure), witness(rung)))
         };
         match retry(retries, ask, check).await {
             Ok(edit) => Ok(edit),
@@ -219,14 +219,18 @@ impl Work<'_> {
         let holder = target.holder.as_ref();
         let place = holder.map_or(String::new(), |it| format!(", which stands in `{}`", it.head));
         let shown = source.shown(&target.range);
-        let counter = self.ground.desk.counter(&self.serving);
+        let (path, lines) = question::place(&self.request.snapshot);
         Question {
+            work: Kind::Refactor,
+            form: Output::Edits,
+            path,
+            lines,
             system: SYSTEM,
             about: about(&self.request.snapshot.relative_path, language, &imports),
             language,
             others: source.others(target),
             // The item with half as much again, and a few sentences.
-            output: counter.count(&shown) * 3 / 2 + 400,
+            output: TokenCounter::default().count(&shown) * 3 / 2 + 400,
             subject: format!("\nThe item{place}:\n```{language}\n{shown}\n```\n"),
             instruction: self.request.action.instruction(target, selected.as_deref()),
             closing: format!(

@@ -21,16 +21,16 @@ use self::{
     place::{Filled, Place},
 };
 use super::{
-    chat::{self, Said, Unasked},
+    chat::{Said, Talk, Unasked},
     edit::{Change, Edit},
     ground::{Ground, Outcome, Progress, Stage},
-    question::{Asked, Question, about},
+    question::{self, Question, about},
     refactor::imports,
     source::Source,
 };
 use crate::{
-    check::{Keeps, Ruling, Rung, Step, Trial, trial},
-    route::{Attempt, GaveUp, Mistake, Role, Serving, Setback, retry},
+    check::{Dropped, Keeps, Ruling, Rung, Step, Trial, trial},
+    route::{Attempt, GaveUp, Mistake, Output, Setback, Witness, Work as Kind, retry},
     session::{Document, Snapshot},
 };
 
@@ -64,10 +64,6 @@ pub struct Request {
 /// Writes tests. Dropping the future stops the model and the trials.
 pub async fn test(ground: &Ground, request: &Request, progress: Progress<'_>) -> Outcome {
     let refused = |why: &str| Outcome::Refused(why.to_owned());
-    let serving = match chat::serving(&ground.desk, Role::HighPrecision).await {
-        Ok(serving) => serving,
-        Err(unasked) => return Outcome::Refused(unasked.to_string()),
-    };
     let Some(source) = Source::of(&request.snapshot) else {
         return refused("there is no grammar for this language");
     };
@@ -82,7 +78,7 @@ pub async fn test(ground: &Ground, request: &Request, progress: Progress<'_>) ->
         Err(why) => return Outcome::Refused(why),
     };
     let tally = Mutex::default();
-    Work { ground, request, serving, progress, source, subject, place, tally }.run().await
+    Work { ground, request, progress, source, subject, place, tally }.run().await
 }
 
 /// A test that held.
@@ -112,7 +108,6 @@ enum Stopped {
 struct Work<'a> {
     ground: &'a Ground,
     request: &'a Request,
-    serving: Serving,
     progress: Progress<'a>,
     source: Source,
     subject: Subject,
@@ -164,22 +159,15 @@ impl Work<'_> {
 
     /// One more test.
     async fn one(&self, kept: &[Kept]) -> Result<Kept, Stopped> {
-        let Ground { desk, settings, .. } = self.ground;
-        let question = self.question(kept);
-        let by = Asked { desk, settings, serving: &self.serving };
+        let talk = Talk::open(self.ground, self.progress, self.question(kept)).await;
+        let talk = talk.map_err(|unasked| Stopped::For(unasked.to_string()))?;
         let retries = self.ground.retries();
         let ask = async |attempt: Attempt| {
             if attempt.number > 1 {
                 let (n, of) = (attempt.number, retries.max + 1);
                 (self.progress)(Stage::Again { n, of, rung: Rung::TestsPass });
             }
-            (self.progress)(Stage::Asking);
-            let heard = |text: &str| (self.progress)(Stage::Writing(text.lines().count()));
-            question.ask(by, &attempt, &heard).await.map_err(|setback| match setback {
-                Setback::Mistake(mistake) => Setback::Mistake(mistake),
-                Setback::Wait(time, unasked) => Setback::Wait(time, Ended::Unasked(unasked)),
-                Setback::Final(unasked) => Setback::Final(Ended::Unasked(unasked)),
-            })
+            talk.ask(&attempt).await.map_err(|unasked| Setback::Final(Ended::Unasked(unasked)))
         };
         let check = async |said: Said| self.judge(kept, said).await;
         match retry(retries, ask, check).await {
@@ -192,7 +180,8 @@ impl Work<'_> {
 
     /// Puts one answer on trial.
     async fn judge(&self, kept: &[Kept], said: Said) -> Result<Kept, Setback<Ended>> {
-        let mistake = |why| Setback::Mistake(Mistake { answer: said.text.clone(), why });
+        let mistake =
+            |why, witness| Setback::Mistake(Mistake { answer: said.text.clone(), why, witness });
         self.tally().tried += 1;
         let mut taken = self.place.taken.clone();
         taken.extend(kept.iter().map(|test| test.written.name.clone()));
@@ -207,7 +196,7 @@ impl Work<'_> {
             Err(malformed) => {
                 let why = malformed.to_string();
                 self.tally().dropped.push(("an answer".to_owned(), "it is no test".to_owned()));
-                return Err(mistake(why));
+                return Err(mistake(why, Witness::Hearth));
             }
         };
         let all: Vec<&Written> =
@@ -247,7 +236,7 @@ impl Work<'_> {
                 let why = format!("No test held; the last, {name}: {dropped}.\n{failure}");
                 tally.last = Some((edit, why));
                 tally.dropped.push((name, dropped.to_string()));
-                Err(mistake(failure))
+                Err(mistake(failure, witness(&dropped)))
             }
             Ruling::NotTried(skip) => {
                 let why = format!("a test is kept only after it has run, and it was not: {skip}");
@@ -324,7 +313,12 @@ impl Work<'_> {
             self.place.module,
             self.place.uses.join(" ")
         );
+        let (path, lines) = question::place(&self.request.snapshot);
         Question {
+            work: Kind::TestGeneration,
+            form: Output::Edits,
+            path,
+            lines,
             system: SYSTEM,
             about: about(&self.request.snapshot.relative_path, language, &imports),
             language,
@@ -336,6 +330,19 @@ impl Work<'_> {
                 "Answer with one `#[test]` function in one ```{language} block and nothing else."
             ),
         }
+    }
+}
+
+/// Whose words say why a test was dropped.
+fn witness(dropped: &Dropped) -> Witness {
+    match dropped {
+        Dropped::DoesNotCompile(_) => Witness::Compiler,
+        Dropped::Fails(_) | Dropped::Flaky { .. } => Witness::Program,
+        Dropped::Malformed(_)
+        | Dropped::NotFound
+        | Dropped::Hangs
+        | Dropped::NoMutants
+        | Dropped::KillsNothing { .. } => Witness::Hearth,
     }
 }
 

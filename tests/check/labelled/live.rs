@@ -14,7 +14,7 @@ use hearth::{
     model::Client,
     session::{Opened, Session},
     task::{
-        self, Desk, Ground, Outcome, Stage,
+        self, Desk, Ground, Outcome, Reach, Stage,
         refactor::{self, Action},
     },
 };
@@ -68,7 +68,11 @@ async fn ask(ground: &Ground, house: &House, task: &Task) -> (Reached, String) {
         match stage {
             Stage::Asking => *reached = Reached::Nothing,
             Stage::Checking(step) => *reached = Reached::before(step).max(*reached),
-            Stage::Writing(_) | Stage::Again { .. } | Stage::Part { .. } => {}
+            Stage::Decided(_)
+            | Stage::Answered(_)
+            | Stage::Writing(_)
+            | Stage::Again { .. }
+            | Stage::Part { .. } => {}
         }
     };
     let selection = at..at;
@@ -110,6 +114,7 @@ async fn live() {
         session: Arc::new(session),
         checker: Arc::clone(&house.checker),
         rights: all_rights(),
+        reach: Reach::here(),
     };
     let mut all: [Vec<Reached>; 2] = Default::default();
     for task in set::tasks() {
