@@ -26,7 +26,7 @@ use hearth::{lsp::ext::StatusState, session::task::OwnedTask};
 use serde_json::json;
 use support::{
     client::{Answer, Client, Pending, Setup},
-    fake_model::{FakeModel, Generation, Reply},
+    fake_model::{Ending, FakeModel, Generation, Reply},
 };
 use tower_lsp::gen_lsp_types::Position;
 
@@ -303,7 +303,9 @@ async fn known() -> Known {
             let last: String = last.into_iter().rev().collect();
             let at = whole.rfind(&last).map_or(whole.len(), |at| at + last.len());
             generation.send(&whole[at..].chars().take(200).collect::<String>());
-            generation.finish();
+            // As many as a real one would have counted, or there would be a warning.
+            let prompt_tokens = prompt.len() / 3;
+            generation.finish_as(Ending { prompt_tokens, ..Ending::default() });
         }
     };
     let (mut nothing, mut along) = (Vec::new(), Vec::new());
