@@ -131,6 +131,11 @@ impl Request {
         if let Some(Quiet::Silent(why)) = quiet {
             return Answer::Nothing(why.to_owned());
         }
+        if self.audience.is_unasked()
+            && let Some(left) = ticket.still_offered()
+        {
+            return Answer::Suggestions(vec![left]);
+        }
         let mut surroundings = None;
         for _ in 0..STARTS {
             if !ticket.is_served() {

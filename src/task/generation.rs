@@ -185,13 +185,15 @@ impl Generation {
         let speed = self.desk.speed(&self.serving);
         let target = Duration::from_millis(self.settings.ttft_target_ms.get());
         let ceiling = self.settings.max_local_context_tokens.size();
+        let output = speed.output_tokens(output(self.extent));
+        // The speed of this machine limits the prompt, the user's setting that and the output.
+        let in_time = speed.prompt_tokens(target).map(|prompt| prompt + output);
         Sending {
             desk: &self.desk,
             settings: &self.settings,
             serving: &self.serving,
-            // Of the user's settings and of the speed of this machine.
-            ceiling: speed.prompt_tokens(target).map_or(ceiling, |most| most.min(ceiling)),
-            output: speed.output_tokens(output(self.extent)),
+            ceiling: in_time.map_or(ceiling, |in_time| in_time.min(ceiling)),
+            output,
             temperature: self.temperature,
             stop,
         }

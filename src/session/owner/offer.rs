@@ -16,6 +16,8 @@ pub(super) struct Offer {
     at: usize,
     /// What is left of it. Lines end in a line feed alone.
     text: String,
+    /// The file's lines do not.
+    crlf: bool,
     /// A part of it was accepted before.
     in_part: bool,
 }
@@ -37,7 +39,8 @@ pub(super) enum Taken {
 
 impl Offer {
     pub(super) fn new(at: usize, text: &str) -> Self {
-        Self { at, text: text.replace("\r\n", "\n"), in_part: false }
+        let crlf = text.contains("\r\n");
+        Self { at, text: text.replace("\r\n", "\n"), crlf, in_part: false }
     }
 
     /// Takes an edit of the document.
@@ -59,6 +62,11 @@ impl Offer {
         self.at += added.len();
         self.text = left.to_owned();
         taken
+    }
+
+    /// What is left of it, in the file's line breaks.
+    pub(super) fn left(&self) -> String {
+        if self.crlf { self.text.replace('\n', "\r\n") } else { self.text.clone() }
     }
 
     /// Where the user stands in it, in bytes of the document.

@@ -149,6 +149,20 @@ impl Ticket {
         }
     }
 
+    /// What is left of the suggestion that is on the screen, where the user has typed along since: it
+    /// is fit for the place already, and answers this request.
+    pub fn still_offered(&mut self) -> Option<String> {
+        let state = self.owner.lock();
+        let offer = state.offer.as_ref().filter(|offer| offer.at() == self.offset)?;
+        let running = state.generation.as_ref()?;
+        let shown = running.serves(self.offset) && running.shown > running.typed.len();
+        let left = (self.stands(&state) && shown).then(|| offer.left());
+        let left = left.filter(|left| !left.trim().is_empty())?;
+        drop(state);
+        self.settled = true;
+        Some(left)
+    }
+
     /// Counts a suggestion that is on its way to the editor: what the outcome's text came to when it
     /// was made fit for the place.
     pub fn offers(&self, suggestion: &str) {
