@@ -55,8 +55,10 @@ impl Kept {
     fn say(&self, context: u64) {
         self.runtime.block_on(async {
             let mut ticket = self.ask(context);
+            // The same text is kept once.
+            let said = format!("{}// {context}\n", LINE.repeat(LINES));
             ticket.start(|sink| async move {
-                for token in LINE.repeat(LINES).as_bytes().chunks(5) {
+                for token in said.as_bytes().chunks(5) {
                     let token = str::from_utf8(token).expect("ASCII");
                     let _ = sink.push(token, Some(-0.05));
                 }
