@@ -29,7 +29,6 @@ use hearth::{
         built_in::{Chosen, ModelFile},
     },
     route::Serving,
-    task,
 };
 use serde_json::{Value as Json, json};
 use support::client::{Client, Setup};
@@ -259,7 +258,7 @@ fn ghost_text_is_for_a_model_that_is_worth_it_or_a_user_who_wants_it() {
         };
         let mut layers = Layers::default();
         layers.assign(&[format!("local.provider={provider}")]).expect("a setting");
-        task::unasked(&serving, &layers.resolve().0).is_none()
+        serving.unasked(&layers.resolve().0).is_none()
     };
     assert!(!shown(false, false, "auto"), "no better than its baselines");
     assert!(shown(true, false, "auto"), "better than its baselines");

@@ -111,9 +111,20 @@ fn protocol_types_stay_at_the_edge() {
 }
 
 #[test]
+fn a_task_never_names_a_provider() {
+    let names = ["ProviderSetting", "Kind::Ollama", "Kind::LlamaServer", "Kind::OpenAi", "BuiltIn"];
+    for (name, code) in all().into_iter().filter(|(name, _)| name.starts_with("task/")) {
+        for provider in names {
+            assert!(!code.contains(provider), "{name} knows of {provider}");
+        }
+    }
+}
+
+#[test]
 fn nothing_runs_unowned_and_nothing_prints() {
     for (name, code) in all() {
-        let owned = name == "session/task.rs" || !code.contains("tokio::spawn(");
+        let owned = name == "session/task.rs"
+            || ["tokio::spawn(", "task::spawn(", "rt::spawn("].iter().all(|it| !code.contains(it));
         assert!(owned, "{name} spawns a task that nobody owns");
         for macro_name in ["println!(", "eprintln!(", "print!(", "dbg!("] {
             assert!(

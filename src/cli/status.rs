@@ -9,7 +9,6 @@ use crate::{
     metrics::{self, Counts},
     model::{Client, fim},
     route::router,
-    task,
 };
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
             Ok(serving) => {
                 writeln!(out, "{}", serving.why)?;
                 writeln!(out, "  asked by {}", fim::choose(&serving.model))?;
-                if let Some(reason) = task::unasked(serving, &settings) {
+                if let Some(reason) = serving.unasked(&settings) {
                     writeln!(out, "  {reason}")?;
                 }
             }

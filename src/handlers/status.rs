@@ -13,7 +13,7 @@ use crate::{
     model::fim,
     route::{Health, State},
     session::task::OwnedTask,
-    task::{self, Desk, desk::Last},
+    task::{Desk, desk::Last},
 };
 
 /// Tells the client now and at every change.
@@ -67,7 +67,7 @@ fn params(desk: &Desk, health: &Health, last: &Last, settings: &Settings) -> Sta
         endpoint: serving.map(|serving| serving.provider.endpoint().to_owned()),
         model: serving.map(|serving| serving.model.name.clone()),
         mode: serving.map(|serving| fim::choose(&serving.model).to_string()),
-        message: match serving.and_then(|serving| task::unasked(serving, settings)) {
+        message: match serving.and_then(|serving| serving.unasked(settings)) {
             Some(reason) => format!("{}. {reason}", health.message),
             None => health.message.clone(),
         },

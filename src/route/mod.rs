@@ -6,6 +6,7 @@
 //! a private task go farther than this machine.
 
 pub mod breaker;
+mod card;
 pub mod clouds;
 pub mod cluster;
 pub mod discover;

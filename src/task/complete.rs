@@ -11,7 +11,7 @@ use super::{
     Desk,
     candidates::candidates,
     gate::unsure,
-    generation::{Generation, extent, unasked},
+    generation::{Generation, extent},
     prefill::prepare,
     quiet::{Quiet, quiet},
 };
@@ -195,7 +195,7 @@ impl Request {
             Ok(serving) => serving,
             Err(reason) => return Some(Answer::Nothing(reason)),
         };
-        if let Some(reason) = unasked(&serving, &self.settings)
+        if let Some(reason) = serving.unasked(&self.settings)
             && self.audience.is_unasked()
         {
             return Some(Answer::Nothing(reason));
@@ -251,10 +251,10 @@ impl Request {
         Answer::Suggestions(all)
     }
 
-    /// What a model has to find likelier than this to be shown unasked. The one in this process has
-    /// a measure of its own, for the whole of what it says.
+    /// What a model has to find likelier than this to be shown unasked. A small one has a measure of
+    /// its own, for the whole of what it says.
     fn show_above(&self) -> f32 {
-        let own = serving(&self.desk).is_ok_and(|serving| serving.model.card.is_some());
+        let own = serving(&self.desk).is_ok_and(|serving| serving.is_small());
         if own || !self.audience.is_unasked() { 0.0 } else { self.settings.show_above.get() }
     }
 

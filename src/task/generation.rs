@@ -20,7 +20,7 @@ use super::{
     speed::Run,
 };
 use crate::{
-    config::{ProviderSetting, Settings},
+    config::Settings,
     context::{
         prompt::{self, Built, Plan},
         shelf::Workspace,
@@ -227,9 +227,7 @@ impl Generation {
             Mode::Fim(tokens) => tokens.stop,
             Mode::Prefix | Mode::Hole => &[],
         };
-        // The model in this process says one line at a time: it is small, and gets worse with each
-        // token.
-        let small = self.serving.model.card.is_some();
+        let small = self.serving.is_small();
         let line = match (self.extent, mode) {
             (Extent::Line { begun }, Mode::Fim(_) | Mode::Prefix) => {
                 small || (begun && !self.audience.is_unasked())
@@ -337,7 +335,7 @@ impl Generation {
     }
 
     fn doubts(&self, confidence: Option<f32>) -> Option<String> {
-        unasked(&self.serving, &self.settings).or_else(|| unsure(&self.serving, confidence))
+        self.serving.unasked(&self.settings).or_else(|| self.serving.unsure(confidence))
     }
 }
 
@@ -385,41 +383,9 @@ pub(super) fn output(extent: Extent) -> usize {
     if extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS }
 }
 
-/// How much to suggest. The model in this process says one line at a time: it is small, and gets worse
-/// with each token.
+/// How much to suggest.
 pub(super) fn extent(serving: &Serving, text: &Rope, offset: usize) -> Extent {
-    if serving.model.card.is_some() {
-        Extent::within_line(text, offset)
-    } else {
-        Extent::at(text, offset)
-    }
-}
-
-/// Why nothing of this model is shown unasked, if that is so.
-pub fn unasked(serving: &Serving, settings: &Settings) -> Option<String> {
-    let card = serving.model.card?;
-    let wanted = card.ghost_text
-        || card.chosen
-        || settings.provider.set() == Some(&ProviderSetting::BuiltIn);
-    (!wanted).then(|| {
-        format!(
-            "{} is not shown as ghost text: by its card it is not good enough. `hearth complete` asks \
-             it, and local.provider = \"built-in\" shows what it is sure of; a model server with a \
-             code model is used as soon as it runs",
-            serving.model.name
-        )
-    })
-}
-
-/// Why a completion is not shown unasked, if the model is not sure enough of it.
-fn unsure(serving: &Serving, confidence: Option<f32>) -> Option<String> {
-    let (card, confidence) = (serving.model.card?, confidence.unwrap_or_default());
-    (confidence < card.show_above).then(|| {
-        format!(
-            "the model was not sure enough: {confidence:.2}, and what it says is shown from {:.2}",
-            card.show_above
-        )
-    })
+    if serving.is_small() { Extent::within_line(text, offset) } else { Extent::at(text, offset) }
 }
 
 /// Why a model was not asked, or did not answer.

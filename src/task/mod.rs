@@ -29,7 +29,6 @@ pub use desk::{Desk, Report};
 pub use edit::Edit;
 pub use explain::explain;
 pub use gate::unsure;
-pub use generation::unasked;
 pub use ground::{Ground, Outcome, Stage};
 pub use prefill::view;
 pub use preview::{Preview, preview};

@@ -13,7 +13,6 @@ use futures::StreamExt;
 use super::{
     Audience, Desk,
     complete::{Request, serving},
-    generation::unasked,
     queue::Rank,
 };
 use crate::{
@@ -49,7 +48,7 @@ async fn prefill(request: Request) {
     let is_warm = desk.router().health().state == State::Warm;
     if !is_warm
         || !request.settings.completion_enabled
-        || unasked(&serving, &request.settings).is_some()
+        || serving.unasked(&request.settings).is_some()
     {
         return;
     }
