@@ -352,8 +352,8 @@ async fn says(provider: &BuiltIn, job: Job) -> (String, Usage) {
     let mut all = String::new();
     while let Some(event) = events.next().await {
         match event.expect("no error") {
+            Event::Odds(_) | Event::Evaluating { .. } => {}
             Event::Text(text) => all.push_str(&text),
-            Event::Evaluating { .. } | Event::Odds(_) => {}
             Event::Done(usage) => return (all, usage),
         }
     }

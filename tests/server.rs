@@ -289,7 +289,8 @@ async fn an_editor_with_ghost_text_is_offered_no_list() {
                   "hearth.refactor",
                   "hearth.test",
                   "hearth.explain",
-                  "hearth.install"
+                  "hearth.install",
+                  "hearth.analyzeCodebase"
                 ],
                 "workDoneProgress": true
               },
@@ -345,7 +346,8 @@ async fn an_editor_without_ghost_text_is_offered_the_list() {
                   "hearth.refactor",
                   "hearth.test",
                   "hearth.explain",
-                  "hearth.install"
+                  "hearth.install",
+                  "hearth.analyzeCodebase"
                 ],
                 "workDoneProgress": true
               },

@@ -80,7 +80,23 @@ fn saturating(count: usize) -> u32 {
 pub fn ends_in_crlf(text: &Rope, offset: usize) -> bool {
     let line_idx = text.byte_to_line(offset);
     let lines = line_idx.saturating_sub(1)..=line_idx;
-    lines.into_iter().any(|line_idx| text.line(line_idx).to_string().ends_with("\r\n"))
+    lines.into_iter().any(|line_idx| {
+        let mut ends = text.line(line_idx).chars_at(text.line(line_idx).len_chars());
+        (ends.prev(), ends.prev()) == (Some('\n'), Some('\r'))
+    })
+}
+
+/// What stands on the line in front of byte `offset` and behind it, with the line break: as far as it
+/// matters to a key. A line may have megabytes.
+pub fn line_around(text: &Rope, offset: usize) -> (String, String) {
+    const FAR: usize = 4 << 10;
+    let line_idx = text.byte_to_line(offset);
+    let line = text.line_to_byte(line_idx);
+    let end = line + text.line(line_idx).len_bytes();
+    let boundary = |byte: usize| text.char_to_byte(text.byte_to_char(byte));
+    let (from, to) = (offset.saturating_sub(FAR).max(line), (offset + FAR).min(end));
+    let text = |from: usize, to: usize| text.byte_slice(from..to).to_string();
+    (text(boundary(from), offset), text(offset, boundary(to)))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub struct Desk {
     /// The prompt that each model saw last, by the same key.
     seen: DashMap<String, Arc<Prompt>>,
     /// Warnings that are in the log already.
-    warned: DashMap<String, ()>,
+    warned: DashMap<(String, String), ()>,
 }
 
 /// How the last task went.
@@ -194,7 +194,7 @@ impl Desk {
 
     /// Warns of what is wrong with a model, once.
     pub(super) fn warn_once(&self, serving: &Serving, warning: &str) {
-        if self.warned.insert(id(serving), ()).is_none() {
+        if self.warned.insert((id(serving), warning.to_owned()), ()).is_none() {
             tracing::warn!("{warning}");
             self.note(Some(warning.to_owned()));
         }

@@ -353,11 +353,9 @@ struct Manner {
 
 impl Manner {
     fn at(text: &Rope, offset: usize) -> Self {
-        let line = text.line_to_byte(text.byte_to_line(offset));
-        let begun = text.get_byte_slice(line..offset).map(|slice| slice.to_string());
         Self {
             crlf: position::ends_in_crlf(text, offset),
-            begun: begun.unwrap_or_default(),
+            begun: position::line_around(text, offset).0,
             leading: Some(String::new()),
         }
     }

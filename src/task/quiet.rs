@@ -4,7 +4,7 @@
 use ropey::Rope;
 use tree_sitter::Tree;
 
-use crate::session::owner::Touch;
+use crate::session::{owner::Touch, position};
 
 /// How quiet to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +22,12 @@ pub(super) fn quiet(
     offset: usize,
     touch: Touch,
 ) -> Option<Quiet> {
-    let line_idx = text.byte_to_line(offset);
-    let line = text.line(line_idx).to_string();
-    let cut = (offset - text.line_to_byte(line_idx)).min(line.len());
-    let (before, after) = (line.get(..cut)?, line.get(cut..)?);
+    let (before, after) = position::line_around(text, offset);
+    let before = before.as_str();
     if after.starts_with(|next: char| next.is_alphanumeric() || next == '_') {
         return Some(Quiet::Silent("the cursor stands in a word"));
     }
-    let in_comment = || comment(tree, text.line_to_byte(line_idx), before);
+    let in_comment = || comment(tree, offset - before.len(), before);
     if after.trim().is_empty() && before.trim_end().ends_with([';', '}', ',']) && !in_comment() {
         return Some(Quiet::Silent("the line is finished"));
     }
@@ -44,14 +42,14 @@ pub(super) fn quiet(
     }
 }
 
-/// Whether what stands in front of the cursor, on a line that starts at byte `line`, ends in a comment.
-fn comment(tree: Option<&Tree>, line: usize, before: &str) -> bool {
+/// Whether `before`, which starts at byte `start` and stands in front of the cursor, ends in a comment.
+fn comment(tree: Option<&Tree>, start: usize, before: &str) -> bool {
     let begun = before.trim_start();
     if ["//", "/*", "*", "#"].iter().any(|mark| begun.starts_with(mark)) && !begun.starts_with("#[")
     {
         return true;
     }
-    let last = line + before.trim_end().len();
+    let last = start + before.trim_end().len();
     tree.and_then(|tree| tree.root_node().descendant_for_byte_range(last.checked_sub(1)?, last))
         .is_some_and(|node| node.kind().contains("comment"))
 }

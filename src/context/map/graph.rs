@@ -77,7 +77,10 @@ impl Graph {
         let files = {
             let contents = index.read();
             let own = |(_, file): &(FileId, &File)| *file.origin() == Origin::Workspace;
-            let files: Vec<FileId> = contents.files().filter(own).map(|(id, _)| id).collect();
+            let mut files: Vec<(FileId, &File)> = contents.files().filter(own).collect();
+            // Not in the order in which they were read, which differs from run to run.
+            files.sort_by(|a, b| a.1.path().cmp(b.1.path()));
+            let files: Vec<FileId> = files.into_iter().map(|(id, _)| id).collect();
             for item in files.iter().flat_map(|id| contents.items(*id)) {
                 if stands(item.kind()) {
                     let number = u32::try_from(graph.items.len()).unwrap_or(u32::MAX);
@@ -146,9 +149,14 @@ impl Graph {
         if found.len() > MAX_NAMESAKES { Vec::new() } else { found }
     }
 
-    /// Every item, in the order of places.
+    /// Every item, by path and place.
     pub fn items(&self) -> &[ItemRef] {
         &self.items
+    }
+
+    /// Where an item stands among all, if it is one of them.
+    pub fn number(&self, item: ItemRef) -> Option<u32> {
+        self.numbers.get(&item).copied()
     }
 
     /// The items that seem to use this one, by their names alone.
@@ -210,7 +218,8 @@ impl Ranks<'_> {
     pub fn best(&self) -> Vec<ItemRef> {
         let mut all: Vec<(f32, ItemRef)> =
             self.ranks.iter().copied().zip(self.graph.items.iter().copied()).collect();
-        all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        // Stable: of equals the first by path.
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
         all.into_iter().map(|(_, item)| item).collect()
     }
 

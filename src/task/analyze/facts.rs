@@ -71,6 +71,11 @@ impl<'a> Ground<'a> {
         self.contents.item(place).filter(|item| (self.takes)(item.file()))
     }
 
+    /// Items of one rank, by path.
+    fn order(&self, place: ItemRef) -> Option<u32> {
+        self.graph.number(place)
+    }
+
     fn files(&self) -> impl Iterator<Item = (FileId, &'a File)> {
         let own = |(_, file): &(FileId, &File)| *file.origin() == Whose::Workspace;
         self.contents.files().filter(own).filter(|(_, file)| (self.takes)(file))
@@ -78,7 +83,7 @@ impl<'a> Ground<'a> {
 
     /// Items that share words with the question.
     fn candidates(&self) -> Vec<Passage> {
-        let items = self.sought.best().into_iter().filter_map(|place| self.item(place));
+        let items = self.sought.best(self.graph).into_iter().filter_map(|place| self.item(place));
         headed("Names that the question shares words with:", items.take(MOST).map(named))
     }
 
@@ -156,7 +161,9 @@ impl<'a> Ground<'a> {
             .into_iter()
             .map(|(place, counts)| (weight(place, &counts), place, counts))
             .collect();
-        items.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        items.sort_by(|a, b| {
+            b.0.total_cmp(&a.0).then_with(|| self.order(a.1).cmp(&self.order(b.1)))
+        });
         let found = items.into_iter().take(MOST).filter_map(|(_, place, counts)| {
             let counts: Vec<String> =
                 counts.iter().map(|(name, count)| format!("`{name}` {count}×")).collect();
@@ -175,7 +182,7 @@ impl<'a> Ground<'a> {
                 && !item.is_test()
         };
         let mut items: Vec<Item<'_>> = items.filter(is_long).collect();
-        items.sort_by_key(|item| (std::cmp::Reverse(item.lines().len()), item.place()));
+        items.sort_by_key(|item| std::cmp::Reverse(item.lines().len()));
         let found = items
             .into_iter()
             .take(MOST / 3)
@@ -224,7 +231,10 @@ impl<'a> Ground<'a> {
             let second: FxHashSet<ItemRef> =
                 first.iter().flat_map(|user| self.graph.users(*user)).collect();
             let mut users: Vec<ItemRef> = first.iter().copied().collect();
-            users.sort_by(|a, b| self.ranks.of(*b).total_cmp(&self.ranks.of(*a)).then(a.cmp(b)));
+            users.sort_by(|a, b| {
+                let by_rank = self.ranks.of(*b).total_cmp(&self.ranks.of(*a));
+                by_rank.then_with(|| self.order(*a).cmp(&self.order(*b)))
+            });
             let heading = format!(
                 "Direct users: {}, and {} more that use those:",
                 first.len(),

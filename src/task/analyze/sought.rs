@@ -69,7 +69,7 @@ impl Sought {
         for hit in hits {
             let middle = usize::midpoint(hit.range.start, hit.range.end);
             let Some(item) = contents.item_at(hit.file, middle) else { continue };
-            if takes(item.file()) && graph.items().binary_search(&item.place()).is_ok() {
+            if takes(item.file()) && graph.number(item.place()).is_some() {
                 *sought.items.entry(item.place()).or_default() += hit.score / best;
             }
         }
@@ -77,9 +77,10 @@ impl Sought {
     }
 
     /// The items, the weightiest first.
-    pub(super) fn best(&self) -> Vec<ItemRef> {
-        let mut all: Vec<(ItemRef, f32)> = self.items.iter().map(|(k, v)| (*k, *v)).collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    pub(super) fn best(&self, graph: &Graph) -> Vec<ItemRef> {
+        let weighed = |place: &ItemRef| Some((*place, *self.items.get(place)?));
+        let mut all: Vec<(ItemRef, f32)> = graph.items().iter().filter_map(weighed).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
         all.into_iter().map(|(place, _)| place).collect()
     }
 }
@@ -103,7 +104,10 @@ pub(super) fn found(contents: &Contents, graph: &Graph, words: &str, limit: usiz
 
 fn search(contents: &Contents, names: FxHashMap<Symbol, f32>, limit: usize) -> Vec<Hit> {
     let mut names: Vec<(Symbol, f32)> = names.into_iter().collect();
-    names.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let by_weight = |a: &(Symbol, f32), b: &(Symbol, f32)| {
+        b.1.total_cmp(&a.1).then_with(|| contents.name(a.0).cmp(contents.name(b.0)))
+    };
+    names.sort_by(by_weight);
     names.truncate(MOST_NAMES);
     contents.search(&names, limit)
 }

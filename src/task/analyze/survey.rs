@@ -88,7 +88,7 @@ pub(super) fn survey(
         let facts = fitting(facts(&ground, subject.kind), rooms.facts, &count);
         // Whole types and modules would take the room of what they are made of.
         let quotes: Vec<(Arc<File>, Range<usize>)> = sought
-            .best()
+            .best(&graph)
             .into_iter()
             .take(MOST_QUOTED)
             .filter_map(|place| {
