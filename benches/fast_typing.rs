@@ -43,8 +43,8 @@ const FIRST_TOKEN: Duration = Duration::from_millis(150);
 
 const TOKEN: Duration = Duration::from_millis(20);
 
-/// Keys that are typed along.
-const KNOWN_KEYS: usize = 1_000;
+/// Keys over the model that knows.
+const KNOWN_KEYS: usize = 2_000;
 
 /// As VS Code waits after a key.
 const BEFORE_ASKING: Duration = Duration::from_millis(40);
@@ -303,8 +303,8 @@ async fn known() -> Known {
             let last: String = last.into_iter().rev().collect();
             let at = whole.rfind(&last).map_or(whole.len(), |at| at + last.len());
             generation.send(&whole[at..].chars().take(200).collect::<String>());
-            // As many as a real one would have counted, or there would be a warning.
-            let prompt_tokens = prompt.len() / 3;
+            // As many as its bytes: fewer than were counted would be warned of.
+            let prompt_tokens = prompt.len();
             generation.finish_as(Ending { prompt_tokens, ..Ending::default() });
         }
     };
@@ -328,7 +328,7 @@ async fn known() -> Known {
                 if shown && at.character > 1 {
                     along.push(took);
                 }
-                if along.len() == KNOWN_KEYS {
+                if nothing.len() == KNOWN_KEYS {
                     return;
                 }
             }
