@@ -93,6 +93,7 @@ async fn replay(lines: usize) -> Replayed {
         .args(["serve", "--stdio", "--set", "completion.debounce_ms=0", "--set"])
         .arg(format!("router.local_endpoint={}", model.url()))
         .env("XDG_CONFIG_HOME", home.path())
+        .env("XDG_STATE_HOME", home.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -136,6 +136,7 @@ fn an_editor_is_set_up_once_and_what_was_there_is_kept() {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
             .args(arguments)
             .env("XDG_CONFIG_HOME", home.path())
+            .env("XDG_STATE_HOME", home.path())
             .env("XDG_DATA_HOME", home.path())
             .output()
             .expect("hearth starts");
@@ -183,6 +184,7 @@ async fn the_context_is_shown_with_its_reasons() {
             .args(arguments)
             .current_dir(home.path())
             .env("XDG_CONFIG_HOME", home.path())
+            .env("XDG_STATE_HOME", home.path())
             .kill_on_drop(true)
             .output()
             .await

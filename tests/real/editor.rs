@@ -29,6 +29,7 @@ fn hearth(arguments: &[&str], place: &Url, home: &tempfile::TempDir) -> Command 
         .args(["--set", "completion.debounce_ms=0"])
         .current_dir(home.path())
         .env("XDG_CONFIG_HOME", home.path())
+        .env("XDG_STATE_HOME", home.path())
         .kill_on_drop(true);
     command
 }
@@ -106,7 +107,18 @@ async fn discovery_takes_the_server() {
               }
             }
           ],
-          "builtIn": null
+          "builtIn": null,
+          "suggestions": {
+            "shown": 0,
+            "accepted": 0,
+            "acceptedInPart": 0,
+            "lookedAt": 0,
+            "unchanged": 0,
+            "acceptedBytes": 0,
+            "keptBytes": 0,
+            "timed": 0,
+            "onScreenMs": 0
+          }
         }
     "#]]).await;
 }
@@ -126,6 +138,7 @@ async fn a_completion_on_the_command_line() {
               "mode": "fill-in-the-middle (qwen-coder)",
               "promptTokens": 53,
               "promptTokensAreExact": true,
+              "evaluatedTokens": 53,
               "prompt": null,
               "outputTokens": 4,
               "confidence": null,
