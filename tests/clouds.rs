@@ -523,13 +523,30 @@ async fn a_key_that_was_refused_is_fetched_anew_and_shown_to_nobody() {
 
 #[tokio::test]
 async fn keys_come_from_the_environment_before_the_command() {
-    // Cargo sets this for every test.
-    let source =
-        json!({ "api_key": "${CARGO_PKG_NAME}", "api_key_command": ["printf", "%s", KEY] });
+    // Set wherever a command can be found, whoever runs this test.
+    let source = json!({ "api_key": "${PATH}", "api_key_command": ["printf", "%s", KEY] });
     let world = World::with(Api::OpenAi, source).await;
     world.cloud.says(Says::text(["yes"]));
     world.ask(&world.question()).await.unwrap();
-    assert_eq!(world.cloud.requests()[0].headers["authorization"], "Bearer hearth-ls");
+    let path = std::env::var_os("PATH").expect("there is one");
+    let expected = format!("Bearer {}", path.to_str().expect("text").trim());
+    assert_eq!(world.cloud.requests()[0].headers["authorization"], expected);
+}
+
+#[tokio::test]
+async fn a_cloud_that_takes_no_connection_is_not_waited_for() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    for api in APIS {
+        let more = json!({ "endpoint": endpoint, "api_key_command": ["printf", "%s", KEY] });
+        let world = World::with(api, more).await;
+        let began = Instant::now();
+        let error = world.ask(&world.question()).await.unwrap_err();
+        // For a cloud that is busy, 47 seconds would be waited.
+        assert!(began.elapsed() < Duration::from_secs(10), "{error}: {:?}", began.elapsed());
+        assert!(error.is_outage() && error.wait().is_none(), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -14,9 +14,9 @@ use tower_lsp::{
 use super::{
     Hearth, Reply, WorkspaceTrust,
     apply_edit::{self, Applied},
-    consent::Consent,
     progress::{Progress, Running},
     show::{Screen, fenced},
+    test_runs::TestRuns,
 };
 use crate::{
     check::{Answer, Checker, Rights, Trust},
@@ -151,7 +151,7 @@ struct Job {
     outbox: Outbox,
     running: Running,
     trust: WorkspaceTrust,
-    consent: Consent,
+    test_runs: TestRuns,
     screen: Screen,
     token: Option<ProgressToken>,
     title: String,
@@ -176,7 +176,7 @@ impl Job {
             outbox: hearth.outbox.clone(),
             running: hearth.running.clone(),
             trust: hearth.trust.clone(),
-            consent: hearth.consent.clone(),
+            test_runs: hearth.test_runs.clone(),
             screen: hearth.screen.clone(),
             token,
             title,
@@ -246,7 +246,7 @@ impl Job {
 
     async fn rights(&self) -> Rights {
         let user = self.trust.user();
-        self.consent.rights(&self.root(), &self.settings, &self.trust, &user).await
+        self.test_runs.rights(&self.root(), &self.settings, &self.trust, &user).await
     }
 
     /// The folder that counts as the workspace.
@@ -267,6 +267,7 @@ impl Job {
                     root: self.root(),
                     state: self.trust.state().map(Path::to_owned),
                     trust: self.trust.source(),
+                    open: Some(Arc::clone(&self.session)),
                 },
                 &self.settings,
                 self.trust.user(),

@@ -77,11 +77,13 @@ impl<'a> Talk<'a> {
     ) -> Result<Self, Unasked> {
         let router = ground.desk.router();
         looked(&ground.desk).await;
-        let farther = router.goes_farther();
-        let private = ground.reach.private(question.path.as_deref(), farther).await;
+        let path = question.path.as_deref();
+        if let Some(why) = path.and_then(|path| ground.hides(path)) {
+            return Err(Unasked::Nobody(why));
+        }
         let need = Need {
             output: question.form,
-            private: private.map_err(Unasked::Nobody)?,
+            private: ground.reach.private(path, router.goes_farther()).await,
             sent_up: ground.reach.goes_up(),
             ..Need::new(question.work, question.tokens())
         };
@@ -141,7 +143,8 @@ impl<'a> Talk<'a> {
         tier: Tier,
         attempt: &Attempt,
     ) -> Result<Said, Failure<Unasked>> {
-        let may_see = |path: &Path| self.ground.reach.may_see(tier, path);
+        let Ground { reach, .. } = self.ground;
+        let may_see = |path: &Path| self.ground.hides(path).is_none() && reach.may_see(tier, path);
         let mistake = attempt.mistake.as_ref();
         let mistake = mistake.map(|mistake| self.question.told(mistake, tier, may_see));
         let attempt = Attempt { mistake, ..attempt.clone() };

@@ -95,13 +95,12 @@ impl CloudError {
         }
     }
 
-    /// Whether the same request may succeed later, and after which time if the cloud said so.
+    /// Whether the same request may succeed soon, and after which time if the cloud said so. A host
+    /// that takes no connection is not waited for: whoever is next is asked.
     pub fn wait(&self) -> Option<Option<Duration>> {
         match self {
             Self::Busy { wait, .. } => Some(*wait),
-            Self::Model(ModelError::Unreachable { .. } | ModelError::BrokenStream { .. }) => {
-                Some(None)
-            }
+            Self::Model(ModelError::BrokenStream { .. }) => Some(None),
             Self::Model(_) | Self::NoKey { .. } | Self::Border(_) => None,
         }
     }
