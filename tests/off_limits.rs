@@ -177,22 +177,37 @@ async fn the_command_line_says_so() {
     let world = World::new(&json!([])).await;
     let endpoint = format!("router.local_endpoint='{}'", world.model.url());
     for (arguments, expected) in [
-        (&["complete", "payroll/pay.rs:3:5"][..], expect![[r#"
+        (
+            &["complete", "payroll/pay.rs:3:5"][..],
+            expect![[r#"
             no suggestion: pay.rs is excluded (privacy.exclude)
-        "#]]),
-        (&["context", "payroll/pay.rs:3:5"], expect![[r#"
+        "#]],
+        ),
+        (
+            &["context", "payroll/pay.rs:3:5"],
+            expect![[r#"
             hearth: pay.rs is excluded (privacy.exclude)
-        "#]]),
-        (&["refactor", "payroll/pay.rs:3", "Make it shorter."], expect![[r#"
+        "#]],
+        ),
+        (
+            &["refactor", "payroll/pay.rs:3", "Make it shorter."],
+            expect![[r#"
             hearth: payroll/pay.rs is excluded (privacy.exclude)
-        "#]]),
-        (&["test", "payroll/pay.rs:3"], expect![[r#"
+        "#]],
+        ),
+        (
+            &["test", "payroll/pay.rs:3"],
+            expect![[r#"
             a test (1 of 3)
             hearth: payroll/pay.rs is excluded (privacy.exclude)
-        "#]]),
-        (&["analyze", "--map", "payroll"], expect![[r#"
+        "#]],
+        ),
+        (
+            &["analyze", "--map", "payroll"],
+            expect![[r#"
             hearth: there is no code: nothing is indexed
-        "#]]),
+        "#]],
+        ),
     ] {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
             .args(arguments)

@@ -256,7 +256,7 @@ pub(super) async fn looked(desk: &Desk) {
 }
 
 fn setback(error: ModelError) -> Setback<Unasked> {
-    tracing::warn!("{error}");
+    tracing::warn!("{}", error.unquoted());
     match error {
         ModelError::Busy { .. } | ModelError::Loading { .. } => {
             Setback::Wait(LOOK_AGAIN, error.into())

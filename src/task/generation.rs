@@ -409,7 +409,7 @@ impl Refusal {
     fn end(&self, desk: &Desk) -> End {
         let reason = match self {
             Self::Model(error) => {
-                tracing::warn!("{error}");
+                tracing::warn!("{}", error.unquoted());
                 desk.router().nudge();
                 error.to_string()
             }
