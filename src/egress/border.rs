@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use super::{
@@ -202,6 +202,7 @@ impl Border {
             manifest: inspection.manifest(host, parcel.destination.model().to_owned()),
             restorer,
             destination: parcel.destination,
+            left: AtomicBool::new(false),
         };
         permit.measure(count);
         Ok(Examined { permit, standing })
@@ -217,7 +218,7 @@ fn unrecorded(error: std::io::Error) -> Refusal {
 }
 
 /// Runs on a thread that may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {

@@ -216,11 +216,12 @@ async fn an_answer_keeps_to_a_schema() {
         "additionalProperties": false,
     }));
     for kind in SPOKEN {
-        let budget = Budget::new(2_000, None, 64, TokenCounter::default());
+        let budget = Budget::new(2_000, None, 512, TokenCounter::default());
         let prompt = budget.seal_chat("Complete.", vec![Segment::text("let a = <HOLE>")]);
         let prompt = prompt.expect("it fits").answered_in(Arc::clone(&schema));
         let (pieces, usage) = generate(kind, of(prompt)).await;
-        let answer: Value = serde_json::from_str(&pieces.concat()).expect("JSON");
+        let answer: Value = serde_json::from_str(&pieces.concat())
+            .unwrap_or_else(|error| panic!("{kind}: {error}: {}", pieces.concat()));
         let tools = schema["properties"]["tool"]["enum"].as_array().expect("names");
         assert!(
             tools.contains(&answer["tool"]) && answer["argument"].is_string(),

@@ -110,6 +110,7 @@ impl Line {
         body: &Json,
     ) -> Result<Response, CloudError> {
         permit.check(&self.url)?;
+        permit.leaves().await?;
         let request = self
             .http
             .post(self.url.clone())
