@@ -97,4 +97,13 @@ async fn relayed_models_are_not_asked() {
     let started = openai.generate(Job { model: "kimi:cloud".into(), ..simple() }).await.map(drop);
     assert!(matches!(started, Err(ModelError::Relayed { .. })), "{started:?}");
     assert_eq!(server.requests().len(), before);
+    // There an own name for it hides nothing either.
+    let listed = json!({ "data": [{ "id": "mine", "object": "model" }] });
+    server.reply("GET /v1/models", Reply::json(200, &listed));
+    let seen = openai.look().await.expect("it answers");
+    assert!(seen.models[0].relayed);
+    let before = server.requests().len();
+    let started = openai.generate(Job { model: "mine".into(), ..simple() }).await.map(drop);
+    assert!(matches!(started, Err(ModelError::Relayed { .. })), "{started:?}");
+    assert_eq!(server.requests().len(), before);
 }
