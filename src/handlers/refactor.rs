@@ -283,8 +283,7 @@ impl Job {
                 self.leave(&edit, "this editor takes no edits from a language server").await
             }
             Outcome::Held(edit) => {
-                let document = self.work.document();
-                match apply_edit::apply(&self.outbox, self.client, document, &edit).await {
+                match apply_edit::apply(&self.outbox, self.client, &self.session, &edit).await {
                     Applied::Yes => {
                         let notes = edit.notes.iter().map(|note| format!("\n{note}"));
                         let said =

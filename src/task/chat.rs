@@ -78,10 +78,15 @@ impl<'a> Talk<'a> {
         let router = ground.desk.router();
         looked(&ground.desk).await;
         let farther = router.goes_farther();
-        let private = ground.reach.private(question.path.as_deref(), farther).await;
+        let also = question.also.iter().map(|(path, _)| Some(&**path));
+        let mut private = Vec::new();
+        for path in std::iter::once(question.path.as_deref()).chain(also) {
+            let why = ground.reach.private(path, farther).await.map_err(Unasked::Nobody)?;
+            private.extend(why.into_iter().filter(|it| !private.contains(it)).collect::<Vec<_>>());
+        }
         let need = Need {
             output: question.form,
-            private: private.map_err(Unasked::Nobody)?,
+            private,
             sent_up: ground.reach.goes_up(),
             ..Need::new(question.work, question.tokens())
         };

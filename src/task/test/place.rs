@@ -1,6 +1,10 @@
-//! Where tests are put: behind the last one of the module's `#[cfg(test)] mod`, or in a new one.
+//! Where Rust's tests are put: behind the last one of the module's `#[cfg(test)] mod`, in its file where
+//! it has one of its own, or in a new one.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use tree_sitter::Node;
 
@@ -9,9 +13,13 @@ use super::{
     answer::Written,
     subject::{is_test, is_test_module},
 };
-use crate::task::{
-    refactor::{imports, target},
-    source::{Source, indent_at},
+use crate::{
+    session::{Session, Snapshot},
+    task::{
+        beside::Beside,
+        refactor::{imports, target},
+        source::{Source, indent_at, root},
+    },
 };
 
 /// Tests that a model is shown as a model.
@@ -21,8 +29,10 @@ const SAMPLES: usize = 2;
 const SUPER: &str = "use super::*;";
 
 /// Where tests are put.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Place {
+    /// The file, where it is not the one of what is tested.
+    pub beside: Option<Beside>,
     /// The bytes that are replaced: none, or a module in which nothing is.
     pub range: Range<usize>,
     /// The module's name.
@@ -58,8 +68,40 @@ pub(super) struct Filled {
 }
 
 impl Place {
-    /// The place for tests of `subject`, or why there is none.
-    pub fn find(source: &Source, subject: &Subject) -> Result<Self, String> {
+    /// The place for tests of `subject` in `snapshot`, whose text is `source`; or why there is none.
+    pub fn find(
+        session: &Session,
+        snapshot: &Snapshot,
+        source: &Source,
+        subject: &Subject,
+    ) -> Result<Self, String> {
+        let module = match Self::in_file(source, subject) {
+            Ok(place) => return Ok(place),
+            Err(module) => module,
+        };
+        let no_file = || "this is no file, and its tests are in one of their own".to_owned();
+        let own = snapshot.path.as_deref().ok_or_else(no_file)?;
+        let workspace = root(session, own);
+        let places = module.files(own);
+        let there = places.iter().filter(|path| path.starts_with(&workspace));
+        let open = |path: &&PathBuf| {
+            let snapshots = session.snapshots();
+            snapshots.iter().any(|open| open.path.as_deref() == Some(path)) || path.is_file()
+        };
+        let Some(path) = there.clone().find(open) else {
+            let names: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
+            let ModuleFile { name, .. } = module;
+            return Err(format!("its tests are in `mod {name};`, and there is no {}", names.join(" and no ")));
+        };
+        let beside = Beside::read(session, snapshot, path.clone());
+        let beside = beside.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let beside = beside.ok_or_else(|| format!("{} is too large", path.display()))?;
+        let place = Self::behind(&beside.source, beside.source.root(), module.name, subject);
+        Ok(Self { beside: Some(beside), ..place })
+    }
+
+    /// The place in the subject's own file; or the module that has one of its own.
+    fn in_file(source: &Source, subject: &Subject) -> Result<Self, ModuleFile> {
         let text = &source.text;
         let scope = imports::scope(source.root(), subject.target.item.start);
         let mut modules = children(scope).into_iter().filter(|node| node.kind() == "mod_item");
@@ -69,17 +111,26 @@ impl Place {
         let name = module.child_by_field_name("name").and_then(|name| text.get(name.byte_range()));
         let name = name.unwrap_or("tests").to_owned();
         let Some(body) = module.child_by_field_name("body") else {
-            return Err(format!(
-                "its tests are in a file of their own (`mod {name};`), where none are added"
-            ));
+            return Err(ModuleFile::of(source, module, name));
         };
-        let last = children(body).last().copied();
+        let place = Self::behind(source, body, name, subject);
+        if !children(body).is_empty() {
+            return Ok(place);
+        }
         let outer_indent = indent_at(text, module.start_byte()).to_owned();
-        let indent = match last {
-            Some(last) => indent_at(text, last.start_byte()).to_owned(),
-            None => format!("{outer_indent}    "),
-        };
-        let inside = |at: usize| body.start_byte() <= at && at < body.end_byte();
+        let head = text.get(module.start_byte()..body.start_byte()).unwrap_or_default();
+        let head = head.trim_end().to_owned();
+        let indent = format!("{outer_indent}    ");
+        let frame = Frame::New { head, outer_indent, lead: String::new() };
+        Ok(Self { range: module.byte_range(), indent, frame, ..place })
+    }
+
+    /// Behind what stands in a module: its body, or its whole file.
+    fn behind(source: &Source, module: Node<'_>, name: String, subject: &Subject) -> Self {
+        let text = &source.text;
+        let last = children(module).last().copied();
+        let indent = last.map_or("", |last| indent_at(text, last.start_byte())).to_owned();
+        let inside = |at: usize| module.start_byte() <= at && at < module.end_byte();
         let items = target::all(source.root(), text, source.language);
         let items: Vec<_> = items.into_iter().filter(|item| inside(item.item.start)).collect();
         let (tests, others): (Vec<_>, Vec<_>) =
@@ -90,29 +141,27 @@ impl Place {
         // Those that call it already are the best to learn from.
         let near = tests.iter().filter(names).chain(tests.iter().filter(|it| !names(it)));
         let shared = others.iter().filter(|item| item.is_function() && item.range.len() < 1_000);
-        let mut uses = imports::declared(source.root(), text, body.start_byte() + 1);
+        let mut uses = imports::declared(source.root(), text, module.start_byte() + 1);
         if !uses.iter().any(|declared| declared.starts_with("use super")) {
             uses.insert(0, SUPER.to_owned());
         }
         let samples =
             shared.chain(near.take(SAMPLES)).map(|item| source.shown(&item.range)).collect();
-        let (range, frame) = if let Some(last) = last {
-            (last.end_byte()..last.end_byte(), Frame::There)
-        } else {
-            let head = text.get(module.start_byte()..body.start_byte()).unwrap_or_default();
-            let (head, lead) = (head.trim_end().to_owned(), String::new());
-            (module.byte_range(), Frame::New { head, outer_indent, lead })
-        };
-        Ok(Self {
-            range,
+        // A file of documentation alone ends behind its line break.
+        let end = last.map_or(text.len(), |last| {
+            text.get(..last.end_byte()).map_or(0, |text| text.trim_end().len())
+        });
+        Self {
+            beside: None,
+            range: end..end,
             module: name,
             uses,
             indent,
             taken: items.iter().map(|item| item.name.clone()).collect(),
             tests: tests.iter().map(|item| item.name.clone()).collect(),
             samples,
-            frame,
-        })
+            frame: Frame::There,
+        }
     }
 
     fn new_module(source: &Source, scope: Node<'_>) -> Self {
@@ -123,6 +172,7 @@ impl Place {
         let head = format!("#[cfg(test)]\n{outer_indent}mod tests");
         let lead = format!("\n\n{outer_indent}");
         Self {
+            beside: None,
             // At the end of the module, or of the file.
             range: at..at,
             module: "tests".to_owned(),
@@ -144,7 +194,9 @@ impl Place {
         let wanted: Vec<String> = self.uses.iter().cloned().chain(of_tests).collect();
         let filled = match &self.frame {
             Frame::There => {
-                let lead = format!("\n\n{indent}");
+                let behind = source.text.get(..self.range.start).unwrap_or_default();
+                let first = behind.trim().is_empty();
+                let lead = if first { String::new() } else { format!("\n\n{indent}") };
                 Filled { replacement: all, lead, imports: wanted }
             }
             Frame::New { head, outer_indent, lead } => {
@@ -166,6 +218,53 @@ impl Place {
     }
 }
 
+/// A module of tests that has a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ModuleFile {
+    name: String,
+    /// Modules of the same file around it, outermost first.
+    around: Vec<String>,
+    /// What its attribute says of the path.
+    named: Option<String>,
+}
+
+impl ModuleFile {
+    fn of(source: &Source, module: Node<'_>, name: String) -> Self {
+        let text = |node: Node<'_>| source.text.get(node.byte_range()).unwrap_or_default();
+        let modules = std::iter::successors(module.parent(), Node::parent);
+        let modules = modules.filter(|node| node.kind() == "mod_item");
+        let mut around: Vec<String> = modules
+            .filter_map(|it| Some(text(it.child_by_field_name("name")?).to_owned()))
+            .collect();
+        around.reverse();
+        let lead = target::lead_start(module, &source.text)..module.start_byte();
+        let lead = source.text.get(lead).unwrap_or_default();
+        let named = lead.split_once("#[path").and_then(|(_, rest)| rest.split('"').nth(1));
+        Self { name, around, named: named.map(str::to_owned) }
+    }
+
+    /// Where its file may be, the likeliest first, as the Rust reference has it ("Module source
+    /// filenames"). `own` is the file that declares it.
+    fn files(&self, own: &Path) -> Vec<PathBuf> {
+        let folder = own.parent().unwrap_or(own);
+        let stem = own.file_stem().unwrap_or_default();
+        let beside = matches!(stem.to_str(), Some("mod" | "lib" | "main"));
+        let around = self.around.iter().collect::<PathBuf>();
+        let of_children = if beside { folder.to_owned() } else { folder.join(stem) };
+        if let Some(named) = &self.named {
+            let from = if self.around.is_empty() { folder.to_owned() } else { of_children.join(around) };
+            return vec![from.join(named)];
+        }
+        let below = |folder: PathBuf| {
+            let module = folder.join(&around).join(&self.name);
+            [module.with_extension("rs"), module.join("mod.rs")]
+        };
+        // The root of a program or of an integration test may have any name.
+        let root = (!beside).then(|| below(folder.to_owned()));
+        below(of_children).into_iter().chain(root.into_iter().flatten()).collect()
+    }
+}
+
 fn children(node: Node<'_>) -> Vec<Node<'_>> {
     node.named_children(&mut node.walk()).collect()
 }
@@ -184,7 +283,7 @@ mod tests {
         let source = Source::with_text(rust, fixture.replace("$0", "")).expect("parsed");
         let target = source.target(at..at).expect("an item");
         let subject = Subject::of(&source, &target).expect("something to test");
-        let shown = Place::find(&source, &subject).map(|place| {
+        let shown = Place::in_file(&source, &subject).map(|place| {
             let test = |name: &str, imports: &[&str]| Written {
                 name: name.to_owned(),
                 text: format!("#[test]\n{}fn {name}() {{}}", place.indent),
@@ -200,7 +299,7 @@ mod tests {
                 place.tests, place.samples
             )
         });
-        let shown = shown.unwrap_or_else(|why| why);
+        let shown = shown.unwrap_or_else(|module| format!("{:#?}", module.files(Path::new("src/a.rs"))));
         expected.assert_eq(&shown.replace('\r', "␍"));
     }
 
@@ -394,9 +493,28 @@ mod tests {
 
     #[test]
     fn in_a_file_of_their_own() {
-        check(
-            "fn $0f() {}\n\n#[cfg(test)]\nmod tests;\n",
-            expect!["its tests are in a file of their own (`mod tests;`), where none are added"],
+        check("fn $0f() {}\n\n#[cfg(test)]\nmod tests;\n", expect![[r#"
+            [
+                "src/a/tests.rs",
+                "src/a/tests/mod.rs",
+                "src/tests.rs",
+                "src/tests/mod.rs",
+            ]"#]]);
+        check("fn $0f() {}\n\n#[cfg(test)]\n#[path = \"t/a.rs\"]\nmod tests;\n", expect![[r#"
+            [
+                "src/t/a.rs",
+            ]"#]]);
+        check("mod b {\n    fn $0f() {}\n\n    #[cfg(test)]\n    mod tests;\n}\n", expect![[r#"
+            [
+                "src/a/b/tests.rs",
+                "src/a/b/tests/mod.rs",
+                "src/b/tests.rs",
+                "src/b/tests/mod.rs",
+            ]"#]]);
+        let tests = ModuleFile { name: "tests".to_owned(), around: Vec::new(), named: None };
+        assert_eq!(
+            tests.files(Path::new("src/lib.rs")),
+            ["src/tests.rs", "src/tests/mod.rs"].map(PathBuf::from)
         );
     }
 }
