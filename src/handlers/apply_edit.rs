@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use tower_lsp::gen_lsp_types::{
     AnnotatedTextEdit, ApplyWorkspaceEditParams, ApplyWorkspaceEditRequest, ChangeAnnotation,
-    CreateFile, DocumentChange, Edit as TextDocumentEditItem, OptionalVersionedTextDocumentIdentifier,
-    TextDocumentEdit, TextDocumentIdentifier, TextEdit, Uri, WorkspaceEdit, WorkspaceEditMetadata,
+    CreateFile, DocumentChange, Edit as TextDocumentEditItem,
+    OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextDocumentIdentifier, TextEdit,
+    Uri, WorkspaceEdit, WorkspaceEditMetadata,
 };
 
 use crate::{
@@ -47,12 +48,13 @@ pub(super) async fn apply(
             None => return Applied::Outdated,
         }
         if edit.standing == Standing::Missing && !client.creates_files {
-            return Applied::No(Some("this editor makes no files for a language server".to_owned()));
+            return Applied::No(Some(
+                "this editor makes no files for a language server".to_owned(),
+            ));
         }
         let answer = outbox.ask_user::<ApplyWorkspaceEditRequest>(params(&edit, client)).await;
-        let left_behind = || {
-            edit.now(session).is_none_or(|now| now.snapshot.version != edit.snapshot.version)
-        };
+        let left_behind =
+            || edit.now(session).is_none_or(|now| now.snapshot.version != edit.snapshot.version);
         match answer {
             Ok(answer) if answer.applied => return Applied::Yes,
             // The editor was ahead of us: its change has arrived by now or is about to.

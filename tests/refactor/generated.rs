@@ -1,6 +1,9 @@
 //! Tests that a model writes: which are kept, where they are put, what the user is told.
 
+use std::time::Duration;
+
 use expect_test::{Expect, expect};
+use hearth::check::Limits;
 use serde_json::json;
 
 use crate::editor::{Scene, finish, told};
@@ -125,6 +128,151 @@ async fn what_is_not_the_same_each_time_or_needs_a_network_is_dropped() {
         "#]],
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_never_ends_is_dropped_and_leaves_no_process() {
+    let mut scene = Scene::trusted(ADD).await;
+    scene.settings["validation"] = json!({ "max_retries_on_failure": 0 });
+    scene.limits = Limits { run: Duration::from_secs(3), ..Limits::default() };
+    let mut editor = scene.start().await;
+    let pending = editor.command("hearth.test", &json!({}));
+    editor.model_says(&test("ends", "while add(1, 2) == 3 {}")).await;
+    expect![[r#"
+        page:
+        # Tests for `add`: not applied
+
+        No test held; the last, `ends`: it does not end.
+
+        ```text
+        The test does not end.
+        ```
+
+        ```diff
+        --- a/src/lib.rs
+        +++ b/src/lib.rs
+        @@ -5,3 +5,13 @@
+         pub fn far() -> u32 {
+             add(1, 1)
+         }
+        +
+        +#[cfg(test)]
+        +mod tests {
+        +    use super::*;
+        +
+        +    #[test]
+        +    fn ends() {
+        +        while add(1, 2) == 3 {}
+        +    }
+        +}
+        ```
+
+        - 1 written, 0 kept
+        - dropped `ends`: it does not end
+        end: not applied
+        says: Hearth: Tests for `add`: not applied: No test held; the last, `ends`: it does not end.
+    "#]].assert_eq(&editor.until_done(pending).await);
+    #[cfg(target_os = "linux")]
+    editor.nothing_runs().await;
+    editor.close().await;
+}
+
+const BESIDE: &str =
+    "pub fn add(a: u32, b: u32) -> u32 {\n    $0a + b\n}\n\n#[cfg(test)]\nmod tests;\n";
+const ITS_TESTS: &str = "use super::*;\n\nfn one() -> u32 {\n    1\n}\n\n#[test]\nfn none() {\n    assert_eq!(add(0, 0), 0);\n}\n";
+
+#[tokio::test]
+async fn a_file_of_the_modules_own_gets_its_tests() {
+    let mut scene = Scene::trusted(BESIDE).await;
+    scene.others = vec![("src/tests.rs", ITS_TESTS)];
+    let answers = [
+        test("adds", "assert_eq!(add(one(), 2), 3);"),
+        "```rust\nuse std::cmp::max;\nuse super::*;\n\n#[test]\nfn none() {\n    assert_eq!(max(add(3, 4), 1), 7);\n}\n```".to_owned(),
+        "No.".to_owned(),
+        "No.".to_owned(),
+        "No.".to_owned(),
+        "No.".to_owned(),
+    ];
+    check_in(scene, &answers, expect![[r#"
+        edit of src/tests.rs of version None "Hearth: Tests for `add`: parsed, formatted, compiled, tests passed":
+        0:13-0:13 "\nuse std::cmp::max;"
+        9:1-9:1 "\n\n#[test]\nfn adds() {\n    assert_eq!(add(one(), 2), 3);\n}\n\n#[test]\nfn none_2() {\n    assert_eq!(max(add(3, 4), 1), 7);\n}"
+        use super::*;
+        use std::cmp::max;
+
+        fn one() -> u32 {
+            1
+        }
+
+        #[test]
+        fn none() {
+            assert_eq!(add(0, 0), 0);
+        }
+
+        #[test]
+        fn adds() {
+            assert_eq!(add(one(), 2), 3);
+        }
+
+        #[test]
+        fn none_2() {
+            assert_eq!(max(add(3, 4), 1), 7);
+        }
+        end: parsed, formatted, compiled, tests passed
+        says: Hearth: Tests for `add`: parsed, formatted, compiled, tests passed
+        6 written, 2 kept
+        `adds` passed 5 times, and fails with `{ 0 }` instead of `{ a + b }`
+        `none_2` passed 5 times, and fails with `{ 0 }` instead of `{ a + b }`
+        dropped an answer: it is no test (4 times)
+    "#]]).await;
+}
+
+/// What is not saved counts, and the edit is for what the editor has.
+#[tokio::test]
+async fn the_file_of_the_tests_may_be_open_and_not_saved() {
+    let mut scene = Scene::trusted(BESIDE).await;
+    scene.others = vec![("src/tests.rs", ITS_TESTS)];
+    scene.settings["validation"] = json!({ "max_retries_on_failure": 0 });
+    let mut editor = scene.start().await;
+    editor.open_beside("src/tests.rs", &ITS_TESTS.replace("one()", "unsaved()"));
+    let pending = editor.command("hearth.test", &json!({}));
+    let generation = editor.model_says(&test("adds", "assert_eq!(add(unsaved(), 2), 3);")).await;
+    assert!(told(&generation).contains("fn unsaved() -> u32"), "{}", told(&generation));
+    editor.model_says("No.").await;
+    editor.model_says("No.").await;
+    expect![[r#"
+        edit of src/tests.rs of version Some(0) "Hearth: Tests for `add`: parsed, formatted, compiled, tests passed":
+        9:1-9:1 "\n\n#[test]\nfn adds() {\n    assert_eq!(add(unsaved(), 2), 3);\n}"
+        use super::*;
+
+        fn unsaved() -> u32 {
+            1
+        }
+
+        #[test]
+        fn nunsaved() {
+            assert_eq!(add(0, 0), 0);
+        }
+
+        #[test]
+        fn adds() {
+            assert_eq!(add(unsaved(), 2), 3);
+        }
+        end: parsed, formatted, compiled, tests passed
+        says: Hearth: Tests for `add`: parsed, formatted, compiled, tests passed
+        3 written, 1 kept
+        `adds` passed 5 times, and fails with `{ 0 }` instead of `{ a + b }`
+        dropped an answer: it is no test (2 times)
+    "#]].assert_eq(&editor.until_done(pending).await);
+    editor.close().await;
+}
+
+#[tokio::test]
+async fn a_module_without_its_file_is_told() {
+    check_in(Scene::trusted(BESIDE).await, &[], expect![[r#"
+        end: nothing done
+        says: Hearth: Generate tests: its tests are in `mod tests;`, and there is no /tmp/.tmp7SwLOD/crate/src/tests.rs and no /tmp/.tmp7SwLOD/crate/src/tests/mod.rs
+    "#]]).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What a model answers, and what becomes of it.
 
-use expect_test::{Expect, expect};
+use std::time::Duration;
 
+use expect_test::{Expect, expect};
+use hearth::check::Limits;
 use serde_json::json;
 
 use crate::{
@@ -293,4 +295,42 @@ async fn what_breaks_a_test_is_never_applied() {
         end: not applied
         says: Hearth: Rewrite `double`: not applied: none of 4 answers was right; the last: With it, tests fail that passed before
     "#]]).await;
+}
+
+/// The existing tests of an item that a change never ends are stopped, and no process is left.
+#[tokio::test]
+async fn what_never_ends_is_never_applied() {
+    let text = "pub fn double(n: u32) -> u32 {\n    $0n + n\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn doubles() {\n        assert_eq!(double(3), 6);\n    }\n}\n";
+    let endless = "```rust\npub fn double(n: u32) -> u32 {\n    while n < 9 {}\n    n + n\n}\n```";
+    let mut scene = Scene::trusted(text).await;
+    scene.limits = Limits { run: Duration::from_secs(3), ..Limits::default() };
+    scene.settings["validation"] = json!({ "max_retries_on_failure": 0 });
+    let mut editor = scene.start().await;
+    let pending = editor.rewrite("Use a loop.");
+    editor.model_says(endless).await;
+    expect![[r#"
+        page:
+        # Rewrite `double`: not applied
+
+        the answer was wrong: With it, tests fail that passed before:
+
+        ```text
+        The tests of this module do not end within 3 seconds; before they did.
+        ```
+
+        ```diff
+        --- a/src/lib.rs
+        +++ b/src/lib.rs
+        @@ -1,4 +1,5 @@
+         pub fn double(n: u32) -> u32 {
+        +    while n < 9 {}
+             n + n
+         }
+        ```
+        end: not applied
+        says: Hearth: Rewrite `double`: not applied: the answer was wrong: With it, tests fail that passed before
+    "#]].assert_eq(&editor.until_done(pending).await);
+    #[cfg(target_os = "linux")]
+    editor.nothing_runs().await;
+    editor.close().await;
 }

@@ -91,7 +91,10 @@ impl Place {
         let Some(path) = there.clone().find(open) else {
             let names: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
             let ModuleFile { name, .. } = module;
-            return Err(format!("its tests are in `mod {name};`, and there is no {}", names.join(" and no ")));
+            return Err(format!(
+                "its tests are in `mod {name};`, and there is no {}",
+                names.join(" and no ")
+            ));
         };
         let beside = Beside::read(session, snapshot, path.clone());
         let beside = beside.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
@@ -252,7 +255,8 @@ impl ModuleFile {
         let around = self.around.iter().collect::<PathBuf>();
         let of_children = if beside { folder.to_owned() } else { folder.join(stem) };
         if let Some(named) = &self.named {
-            let from = if self.around.is_empty() { folder.to_owned() } else { of_children.join(around) };
+            let from =
+                if self.around.is_empty() { folder.to_owned() } else { of_children.join(around) };
             return vec![from.join(named)];
         }
         let below = |folder: PathBuf| {
@@ -299,7 +303,8 @@ mod tests {
                 place.tests, place.samples
             )
         });
-        let shown = shown.unwrap_or_else(|module| format!("{:#?}", module.files(Path::new("src/a.rs"))));
+        let shown =
+            shown.unwrap_or_else(|module| format!("{:#?}", module.files(Path::new("src/a.rs"))));
         expected.assert_eq(&shown.replace('\r', "␍"));
     }
 
@@ -493,24 +498,33 @@ mod tests {
 
     #[test]
     fn in_a_file_of_their_own() {
-        check("fn $0f() {}\n\n#[cfg(test)]\nmod tests;\n", expect![[r#"
+        check(
+            "fn $0f() {}\n\n#[cfg(test)]\nmod tests;\n",
+            expect![[r#"
             [
                 "src/a/tests.rs",
                 "src/a/tests/mod.rs",
                 "src/tests.rs",
                 "src/tests/mod.rs",
-            ]"#]]);
-        check("fn $0f() {}\n\n#[cfg(test)]\n#[path = \"t/a.rs\"]\nmod tests;\n", expect![[r#"
+            ]"#]],
+        );
+        check(
+            "fn $0f() {}\n\n#[cfg(test)]\n#[path = \"t/a.rs\"]\nmod tests;\n",
+            expect![[r#"
             [
                 "src/t/a.rs",
-            ]"#]]);
-        check("mod b {\n    fn $0f() {}\n\n    #[cfg(test)]\n    mod tests;\n}\n", expect![[r#"
+            ]"#]],
+        );
+        check(
+            "mod b {\n    fn $0f() {}\n\n    #[cfg(test)]\n    mod tests;\n}\n",
+            expect![[r#"
             [
                 "src/a/b/tests.rs",
                 "src/a/b/tests/mod.rs",
                 "src/b/tests.rs",
                 "src/b/tests/mod.rs",
-            ]"#]]);
+            ]"#]],
+        );
         let tests = ModuleFile { name: "tests".to_owned(), around: Vec::new(), named: None };
         assert_eq!(
             tests.files(Path::new("src/lib.rs")),
