@@ -9,6 +9,7 @@
 //! Nothing here ever writes into the user's tree: what is compiled and run is a copy, and compiling
 //! or running it takes a permission that only trust and settings can mint ([`Rights`]).
 
+mod bed;
 mod cargo;
 mod compile;
 mod condition;
@@ -20,11 +21,13 @@ mod harness;
 pub mod ladder;
 mod manifest;
 mod mutate;
+mod operators;
 mod overlay;
 pub mod permission;
 mod process;
 pub mod proposal;
 pub mod report;
+mod runner;
 mod sandbox;
 mod shape;
 mod toolchain;

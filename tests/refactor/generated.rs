@@ -171,7 +171,8 @@ async fn what_never_ends_is_dropped_and_leaves_no_process() {
         - dropped `ends`: it does not end
         end: not applied
         says: Hearth: Tests for `add`: not applied: No test held; the last, `ends`: it does not end.
-    "#]].assert_eq(&editor.until_done(pending).await);
+    "#]]
+    .assert_eq(&editor.until_done(pending).await);
     #[cfg(target_os = "linux")]
     editor.nothing_runs().await;
     editor.close().await;
