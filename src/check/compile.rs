@@ -159,7 +159,7 @@ impl Compilation {
     /// The harness that has a file's tests, built with the edit in it; or what is wrong with the edit.
     pub(super) async fn harness(&self, file: &Path) -> Result<Result<Harness, Failure>, Skip> {
         let Means::Cargo { cargo, crates } = &self.means else {
-            return Err(Skip::NoTool("test harness for this language"));
+            return Err(Skip::NoTool("way to run the project's own tests"));
         };
         let workshop = &*self.workshop;
         workshop.sync(&self.edited).await?;

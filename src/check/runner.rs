@@ -54,7 +54,7 @@ impl Runner {
             Some("py") => (Kind::Python, "python3"),
             Some("go") => (Kind::Go, "go"),
             Some("js" | "mjs" | "cjs") => (Kind::Node, "node"),
-            _ => return Err(Skip::NoTool("test harness for this language")),
+            _ => return Err(Skip::NoTool("way to run tests of this language")),
         };
         let found = workshop.sandbox().toolchains().find(program).ok_or(Skip::NoTool(program))?;
         Ok(Self { kind, program: found, file: file.to_owned(), opened: opened.to_owned() })

@@ -88,9 +88,12 @@ fn params(edit: &Edit, client: ClientCaps) -> ApplyWorkspaceEditParams {
             },
             edits: edits.map(|text_edit| annotated(text_edit, confirm)).collect(),
         };
-        let made = (edit.standing == Standing::Missing).then(|| {
-            DocumentChange::CreateFile(CreateFile { uri, options: None, annotation_id: None })
+        let made = (edit.standing == Standing::Missing).then_some(CreateFile {
+            uri,
+            options: None,
+            annotation_id: None,
         });
+        let made = made.map(DocumentChange::CreateFile);
         let changes = DocumentChange::TextDocumentEdit(changes);
         WorkspaceEdit {
             document_changes: Some(made.into_iter().chain([changes]).collect()),

@@ -5,7 +5,7 @@ use std::{io::ErrorKind, ops::Range, path::Path};
 
 use super::{
     hunk::{self, Hunk},
-    refactor::imports,
+    refactor::{import_lines, imports},
     source::{buffers, newline, parse, root},
 };
 use crate::{
@@ -156,14 +156,20 @@ impl Edit {
 /// What must be added so that the module around byte `at` imports `wanted`, and `lead` stands there.
 fn inserted(
     text: &str,
-    language: Option<&Language>,
+    language: Option<&'static Language>,
     at: usize,
     wanted: &[String],
     lead: &str,
 ) -> Vec<Insertion> {
-    let tree = language.filter(|_| !wanted.is_empty()).and_then(|it| parse(it, text));
-    let mut added = tree.map_or(Vec::new(), |tree| {
-        imports::merge(tree.root_node(), text, at, wanted, newline(text))
+    let tree = language
+        .filter(|_| !wanted.is_empty())
+        .and_then(|language| Some((language, parse(language, text)?)));
+    let mut added = tree.map_or(Vec::new(), |(language, tree)| {
+        let (root, newline) = (tree.root_node(), newline(text));
+        match language.id {
+            "rust" => imports::merge(root, text, at, wanted, newline),
+            _ => import_lines::merge(root, text, language, wanted, newline),
+        }
     });
     if !lead.is_empty() {
         // Behind an import at the same byte.

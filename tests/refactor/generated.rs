@@ -272,7 +272,182 @@ async fn the_file_of_the_tests_may_be_open_and_not_saved() {
 async fn a_module_without_its_file_is_told() {
     check_in(Scene::trusted(BESIDE).await, &[], expect![[r#"
         end: nothing done
-        says: Hearth: Generate tests: its tests are in `mod tests;`, and there is no /tmp/.tmp7SwLOD/crate/src/tests.rs and no /tmp/.tmp7SwLOD/crate/src/tests/mod.rs
+        says: Hearth: Generate tests: its tests are in `mod tests;`, and there is no src/tests.rs and no src/tests/mod.rs
+    "#]]).await;
+}
+
+/// A scene in another language; `None`, and said so, where its tool is not on this machine.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+async fn elsewhere(tool: &str, file: &'static str, text: &'static str) -> Option<Scene> {
+    if hearth::config::Toolchains::of_environment().find(tool).is_none() {
+        eprintln!("SKIPPED: there is no {tool} on this machine, so no test of {file} was run");
+        return None;
+    }
+    let mut scene = Scene::trusted(text).await;
+    scene.file = file;
+    scene.settings["validation"] = json!({ "max_retries_on_failure": 1 });
+    Some(scene)
+}
+
+fn fenced(language: &str, code: &str) -> String {
+    format!("```{language}\n{code}\n```")
+}
+
+const PYTHON: &str = "def add(a, b):\n    $0return a + b\n";
+
+#[tokio::test]
+async fn python_gets_a_file_of_tests_beside() {
+    let Some(scene) = elsewhere("python3", "sums.py", PYTHON).await else { return };
+    let python = |code| fenced("python", code);
+    let answers = [
+        python(
+            "from sums import add\nimport math\n\n\ndef test_adds():\n    assert add(1, 2) == math.floor(3.5)",
+        ),
+        // Passes whatever `add` does.
+        python("def test_always():\n    add(1, 2)"),
+        python("def test_adds():\n    assert add(2, 3) == 5"),
+        python("def test_wrong():\n    assert add(2, 3) == 6"),
+        python("def test_wrong():\n    assert ad(2, 3) == 5"),
+    ];
+    check_in(scene, &answers, expect![[r#"
+        edit of the new test_sums.py of version None "Hearth: Tests for `add`: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)":
+        0:0-0:0 "from sums import add\nimport math\n\n\ndef test_adds():\n    assert add(1, 2) == math.floor(3.5)\n\n\ndef test_adds_2():\n    assert add(2, 3) == 5\n"
+        from sums import add
+        import math
+
+
+        def test_adds():
+            assert add(1, 2) == math.floor(3.5)
+
+
+        def test_adds_2():
+            assert add(2, 3) == 5
+        end: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)
+        says: Hearth: Tests for `add`: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)
+        5 written, 2 kept
+        `test_adds` passed 5 times, and fails with `None` instead of `a + b`
+        `test_adds_2` passed 5 times, and fails with `None` instead of `a + b`
+        dropped `test_always`: it passes on each of 2 broken targets
+        dropped `test_wrong`: it fails (2 times)
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn python_has_its_tests_in_a_folder_too() {
+    let Some(mut scene) = elsewhere("python3", "house/sums.py", PYTHON).await else { return };
+    scene.others = vec![
+        ("house/__init__.py", ""),
+        (
+            "tests/test_sums.py",
+            "\"\"\"Sums.\"\"\"\nfrom os import sep\n\n\ndef test_adds():\n    assert sep\n",
+        ),
+    ];
+    let answers = [
+        fenced(
+            "python",
+            "from os import path, sep\n\n\ndef test_adds():\n    assert add(sep, path.sep) == sep + sep",
+        ),
+        "No.".to_owned(),
+        "No.".to_owned(),
+        "No.".to_owned(),
+        "No.".to_owned(),
+    ];
+    check_in(scene, &answers, expect![[r#""#]]).await;
+}
+
+#[tokio::test]
+async fn javascript_is_tested_by_node_itself() {
+    let text = "export function add(a, b) {\n  $0return a + b;\n}\n";
+    let Some(scene) = elsewhere("node", "src/sums.mjs", text).await else { return };
+    let answers = [
+        fenced("js", "test('adds', () => {\n  assert.equal(add(1, 2), 3);\n});"),
+        fenced("js", "test('adds', () => {\n  assert.equal(add(null, 2), 2);\n});"),
+        fenced("js", "test('always', () => {\n  add(1, 2);\n});"),
+        "No.".to_owned(),
+    ];
+    check_in(scene, &answers, expect![[r#"
+        edit of the new src/sums.test.mjs of version None "Hearth: Tests for `add`: parsed, checked by `node --check`; tests not run (no way to run the project's own tests on this machine)":
+        0:0-0:0 "import test from 'node:test';\nimport assert from 'node:assert/strict';\nimport { add } from './sums.mjs';\n\ntest('adds', () => {\n  assert.equal(add(1, 2), 3);\n});\n\ntest('adds_2', () => {\n  assert.equal(add(null, 2), 2);\n});\n"
+        import test from 'node:test';
+        import assert from 'node:assert/strict';
+        import { add } from './sums.mjs';
+
+        test('adds', () => {
+          assert.equal(add(1, 2), 3);
+        });
+
+        test('adds_2', () => {
+          assert.equal(add(null, 2), 2);
+        });
+        end: parsed, checked by `node --check`; tests not run (no way to run the project's own tests on this machine)
+        says: Hearth: Tests for `add`: parsed, checked by `node --check`; tests not run (no way to run the project's own tests on this machine)
+        4 written, 2 kept
+        `adds` passed 5 times, and fails with `undefined` instead of `a + b`
+        `adds_2` passed 5 times, and fails with `undefined` instead of `a + b`
+        dropped `always`: it passes on each of 2 broken targets
+        dropped an answer: it is no test
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn go_has_its_tests_in_the_package() {
+    let text = "package sums\n\nfunc Add(a, b int) int {\n\t$0return a + b\n}\n";
+    let Some(mut scene) = elsewhere("go", "sums.go", text).await else { return };
+    scene.others = vec![("go.mod", "module sums\n\ngo 1.18\n")];
+    let answers = [
+        fenced(
+            "go",
+            "func TestAdd(t *testing.T) {\n\tif Add(1, 2) != 3 {\n\t\tt.Fatal(\"not 3\")\n\t}\n}",
+        ),
+        "No.".to_owned(),
+        "No.".to_owned(),
+        "No.".to_owned(),
+        "No.".to_owned(),
+    ];
+    let mut editor = scene.start().await;
+    let pending = editor.command("hearth.test", &json!({}));
+    for answer in answers {
+        editor.model_says(&answer).await;
+    }
+    let seen = editor.until_done(pending).await;
+    assert!(seen.contains("edit of the new sums_test.go"), "{seen}");
+    assert!(seen.contains("package sums\n\nimport \"testing\"\n\nfunc TestAdd("), "{seen}");
+    assert!(seen.contains("`TestAdd` passed 5 times, and fails with"), "{seen}");
+    editor.close().await;
+}
+
+/// There is no one way to run TypeScript's tests: none is kept, and the user is told why.
+#[tokio::test]
+async fn typescript_is_shown_and_not_kept() {
+    let mut scene =
+        Scene::trusted("export function add(a: number, b: number) {\n  $0return a + b;\n}\n").await;
+    scene.file = "src/sums.ts";
+    let answer = fenced(
+        "ts",
+        "import { add } from './sums';\n\ntest('adds', () => {\n  assert.equal(add(1, 2), 3);\n});",
+    );
+    check_in(scene, &[answer], expect![[r#"
+        page:
+        # Tests for `add`: not applied
+
+        a test is kept only after it has run, and it was not: no way to run tests of this language on this machine.
+
+        ```diff
+        --- a/src/sums.test.ts
+        +++ b/src/sums.test.ts
+        @@ -0,0 +1,7 @@
+        +import test from 'node:test';
+        +import assert from 'node:assert/strict';
+        +import { add } from './sums';
+        +
+        +test('adds', () => {
+        +  assert.equal(add(1, 2), 3);
+        +});
+        ```
+
+        - 1 written, 0 kept
+        end: not applied
+        says: Hearth: Tests for `add`: not applied: a test is kept only after it has run, and it was not: no way to run tests of this language on this machine
     "#]]).await;
 }
 

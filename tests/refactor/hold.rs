@@ -334,3 +334,32 @@ async fn what_never_ends_is_never_applied() {
     editor.nothing_runs().await;
     editor.close().await;
 }
+
+/// Python's blocks end in no bracket, and its imports are lines. Without a Python it is not compiled.
+#[tokio::test]
+async fn a_method_of_python() {
+    let mut scene = Scene::new("\"\"\"Sums.\"\"\"\n\nimport os\nfrom a import b\n\n\nclass Sum:\n    def add(self, all):\n        $0total = 0\n        for n in all:\n            total += n\n        return total\n\n    def far(self):\n        return b(os)\n").await;
+    scene.file = "sums.py";
+    let answer = "```python\nimport math\nfrom a import b, c\n\ndef add(self, all):\n    if not all:\n        return c\n    return math.fsum(all)\n```";
+    check_in(scene, &[answer], expect![[r#"
+        edit of version Some(0) "Hearth: Rewrite `add`: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)":
+        3:15-3:15 ", c\nimport math"
+        8:8-11:20 "if not all:\n            return c\n        return math.fsum(all)"
+        end: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)
+        """Sums."""
+
+        import os
+        from a import b, c
+        import math
+
+
+        class Sum:
+            def add(self, all):
+                if not all:
+                    return c
+                return math.fsum(all)
+
+            def far(self):
+                return b(os)
+    "#]]).await;
+}

@@ -11,6 +11,7 @@
 pub mod action;
 pub mod answer;
 pub mod blocks;
+pub(super) mod import_lines;
 pub mod imports;
 pub mod target;
 mod work;

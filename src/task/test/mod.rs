@@ -6,6 +6,7 @@
 //! outside of it is changed.
 
 pub mod answer;
+mod custom;
 pub mod place;
 pub mod subject;
 
@@ -19,14 +20,16 @@ pub use subject::{Subject, public_functions};
 
 use self::{
     answer::Written,
+    custom::Custom,
     place::{Filled, Place},
 };
 use super::{
+    beside::Beside,
     chat::{Said, Talk, Unasked},
-    edit::{Change, Edit},
+    edit::{Change, Edit, Standing},
     ground::{Ground, Outcome, Progress, Stage},
     question::{self, Question, about},
-    refactor::imports,
+    refactor::{import_lines, imports},
     source::{Source, buffers},
 };
 use crate::{
@@ -317,7 +320,10 @@ impl Work<'_> {
     fn question(&self, kept: &[Kept]) -> Question {
         let (source, Subject { name, target, shown, .. }) = (&self.source, &self.subject);
         let language = source.language.id;
-        let imports = imports::declared(source.root(), &source.text, target.range.start);
+        let imports = match source.language.id {
+            "rust" => imports::declared(source.root(), &source.text, target.range.start),
+            _ => import_lines::declared(source.root(), &source.text, source.language),
+        };
         let place = target
             .holder
             .as_ref()
@@ -348,13 +354,22 @@ impl Work<'_> {
             Some(beside) => format!("the file {}", beside.snapshot.relative_path),
             None => "this file".to_owned(),
         };
-        let instruction = format!(
-            "Write one unit test for the {noun} `{name}`. It will stand in the module `{}` of {file}, \
-             which has `{}`.{beside}",
-            self.place.module,
-            self.place.uses.join(" ")
-        );
-        let also = self.place.beside.as_ref().and_then(|beside| {
+        let custom = Custom::of(source.language);
+        let (module, uses) = (&self.place.module, self.place.uses.join(" "));
+        let instruction = match custom {
+            None => format!(
+                "Write one unit test for the {noun} `{name}`. It will stand in the module `{module}` of \
+                 {file}, which has `{uses}`.{beside}"
+            ),
+            Some(custom) => format!(
+                "Write one unit test for the {noun} `{name}`: {}. It will stand in {file}, which has:\n\
+                 ```{language}\n{}\n```\n{beside}",
+                custom.asked(),
+                self.place.uses.join("\n")
+            ),
+        };
+        let there = |beside: &&Beside| beside.standing != Standing::Missing;
+        let also = self.place.beside.as_ref().filter(there).and_then(|beside| {
             let (path, lines) = question::place(&beside.snapshot);
             Some((path?, lines))
         });
@@ -373,7 +388,8 @@ impl Work<'_> {
             subject: about_it.concat(),
             instruction,
             closing: format!(
-                "Answer with one `#[test]` function in one ```{language} block and nothing else."
+                "Answer with {} in one ```{language} block and nothing else.",
+                custom.map_or("one `#[test]` function", Custom::asked)
             ),
         }
     }

@@ -11,22 +11,25 @@ use tree_sitter::Node;
 use super::{
     Subject,
     answer::Written,
+    custom::Custom,
     subject::{is_test, is_test_module},
 };
 use crate::{
     session::{Session, Snapshot},
     task::{
         beside::Beside,
-        refactor::{imports, target},
+        refactor::{import_lines, imports, target},
         source::{Source, indent_at, root},
     },
 };
 
 /// Tests that a model is shown as a model.
-const SAMPLES: usize = 2;
+pub(super) const SAMPLES: usize = 2;
 
 /// What makes the surroundings of a test module known in it.
 const SUPER: &str = "use super::*;";
+
+const GAP: &str = "\n\n";
 
 /// Where tests are put.
 #[derive(Debug, Clone)]
@@ -47,15 +50,19 @@ pub struct Place {
     pub tests: Vec<String>,
     /// How it is tested today: what tests share, and some of them.
     pub samples: Vec<String>,
-    frame: Frame,
+    pub(super) frame: Frame,
+    /// What stands between two of them.
+    pub(super) gap: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Frame {
+pub(super) enum Frame {
     /// There is a module with something in it.
     There,
     /// A module is made, or made anew; what its braces are put behind.
     New { head: String, outer_indent: String, lead: String },
+    /// A file is made, which begins with this.
+    File { header: String },
 }
 
 /// An edit that adds tests.
@@ -75,6 +82,9 @@ impl Place {
         source: &Source,
         subject: &Subject,
     ) -> Result<Self, String> {
+        if let Some(custom) = Custom::of(source.language) {
+            return custom.place(session, snapshot, source, subject);
+        }
         let module = match Self::in_file(source, subject) {
             Ok(place) => return Ok(place),
             Err(module) => module,
@@ -89,7 +99,9 @@ impl Place {
             snapshots.iter().any(|open| open.path.as_deref() == Some(path)) || path.is_file()
         };
         let Some(path) = there.clone().find(open) else {
-            let names: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
+            let below = |path: &Path| path.strip_prefix(&workspace).unwrap_or(path).to_owned();
+            let names: Vec<_> =
+                places.iter().map(|path| below(path).display().to_string()).collect();
             let ModuleFile { name, .. } = module;
             return Err(format!(
                 "its tests are in `mod {name};`, and there is no {}",
@@ -164,6 +176,7 @@ impl Place {
             tests: tests.iter().map(|item| item.name.clone()).collect(),
             samples,
             frame: Frame::There,
+            gap: GAP,
         }
     }
 
@@ -185,6 +198,7 @@ impl Place {
             tests: Vec::new(),
             samples: Vec::new(),
             frame: Frame::New { head, outer_indent, lead },
+            gap: GAP,
         }
     }
 
@@ -192,15 +206,20 @@ impl Place {
     pub(super) fn filled(&self, source: &Source, tests: &[&Written]) -> Filled {
         let indent = &self.indent;
         let all: Vec<&str> = tests.iter().map(|test| test.text.as_str()).collect();
-        let all = all.join(&format!("\n\n{indent}"));
+        let all = all.join(&format!("{}{indent}", self.gap));
         let of_tests = tests.iter().flat_map(|test| test.imports.iter().cloned());
         let wanted: Vec<String> = self.uses.iter().cloned().chain(of_tests).collect();
         let filled = match &self.frame {
             Frame::There => {
                 let behind = source.text.get(..self.range.start).unwrap_or_default();
                 let first = behind.trim().is_empty();
-                let lead = if first { String::new() } else { format!("\n\n{indent}") };
+                let lead = if first { String::new() } else { format!("{}{indent}", self.gap) };
                 Filled { replacement: all, lead, imports: wanted }
+            }
+            Frame::File { header } => {
+                let imports = import_lines::lines(source.language, &wanted, "\n");
+                let replacement = format!("{header}{}{}{all}\n", imports.trim_end(), self.gap);
+                Filled { replacement, lead: String::new(), imports: Vec::new() }
             }
             Frame::New { head, outer_indent, lead } => {
                 let at = self.range.start.saturating_sub(1);
@@ -212,7 +231,7 @@ impl Place {
                 Filled { replacement, lead: lead.clone(), imports: Vec::new() }
             }
         };
-        if source.newline() == "\n" {
+        if source.newline() == "\n" || matches!(self.frame, Frame::File { .. }) {
             return filled;
         }
         let Filled { replacement, lead, imports } = filled;
