@@ -15,9 +15,14 @@ pub mod documents;
 pub mod execute_command;
 mod hearth;
 pub mod inline_completion;
+mod job;
 pub mod lifecycle;
+mod menu;
+mod offer;
+mod outcome;
 #[cfg(unix)]
 mod parent;
+mod place;
 pub mod progress;
 mod reading;
 mod refactor;
@@ -33,7 +38,7 @@ use futures::future::BoxFuture;
 use tower_lsp::jsonrpc;
 
 pub use current_settings::CurrentSettings;
-pub use hearth::Hearth;
+pub use hearth::{Hearth, Premises};
 pub use trust::WorkspaceTrust;
 pub use user::EditorUser;
 

@@ -1,6 +1,7 @@
 //! What a user asks for. A task says what it needs and never names a provider.
 
 pub mod analyze;
+mod beside;
 mod candidates;
 mod chat;
 pub mod complete;
@@ -26,7 +27,7 @@ pub mod test;
 pub use analyze::analyze;
 pub use complete::{Answer, Audience, ask, complete};
 pub use desk::{Desk, Report};
-pub use edit::Edit;
+pub use edit::{Edit, Standing};
 pub use explain::explain;
 pub use gate::unsure;
 pub use ground::{Ground, Outcome, Stage};
