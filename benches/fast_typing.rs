@@ -57,6 +57,9 @@ const TOKEN: Duration = Duration::from_millis(20);
 /// Keys over the model that knows.
 const KNOWN_KEYS: usize = 2_000;
 
+/// Each of so many of them is taken back and pressed once more.
+const BACK: usize = 10;
+
 /// As VS Code waits after a key.
 const BEFORE_ASKING: Duration = Duration::from_millis(40);
 
@@ -411,6 +414,8 @@ struct Known {
     nothing: Times,
     /// A key of a suggestion that is on the screen.
     along: Times,
+    /// A key that takes back the one before.
+    back: Times,
     /// The first of what was kept for the next line: it is made fit for that place.
     next: Times,
     /// A key after which the model was asked.
@@ -433,6 +438,7 @@ impl Known {
         row(page, "nothing to do", self.nothing.server);
         row(page, "typed along", self.along.server);
         let _ = writeln!(page, "  p99 typed along to p99 of nothing to do: {ratio:.1}");
+        row(page, "taken back", self.back.server);
         row(page, "the next line", self.next.server);
         row(page, "the model asked", self.asked.server);
         let _ = writeln!(page, "a model that knows, as the editor sees it");
@@ -520,6 +526,18 @@ async fn known() -> Known {
                 keys += 1;
                 if keys == KNOWN_KEYS {
                     return;
+                }
+                if keys % BACK == 0 && !is_first {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    let _ = stamps.take();
+                    let began = Instant::now();
+                    let before = Position { character: at.character - 1, ..at };
+                    client.change(FILE, (at.line, before.character), (at.line, at.character), "");
+                    let answer = ask(&client, before).answer().await.expect("no error");
+                    if answer != json!({ "items": [] }) {
+                        known.back.add(&stamps, began);
+                    }
+                    client.type_at(FILE, before, &key);
                 }
             }
         }
