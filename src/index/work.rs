@@ -26,6 +26,7 @@ use super::{
     contents::About,
     dependencies::{Dependencies, Found, Package},
     extract::Draft,
+    give_back,
     modules::{self, Packages},
     reach::{self, Reach},
     rules::Rules,
@@ -104,6 +105,8 @@ struct Queue {
     found: usize,
     /// Files of the last scan that were too many.
     too_many: usize,
+    /// Work has taken memory that nobody has given back yet.
+    worked: bool,
 }
 
 /// What is outside of the workspace.
@@ -300,6 +303,7 @@ impl Shared {
             }
             let mut queue = self.lock();
             queue.busy.retain(|busy| *busy != job);
+            queue.worked = true;
             self.tell(&queue);
         }
     }
@@ -317,6 +321,13 @@ impl Shared {
                 queue.due.remove(&job);
                 queue.busy.push(job.clone());
                 return Some(job);
+            }
+            let rests = queue.busy.is_empty() && queue.due.is_empty() && queue.typed.is_empty();
+            if rests && std::mem::take(&mut queue.worked) {
+                drop(queue);
+                give_back();
+                queue = self.lock();
+                continue;
             }
             queue = match next_rest {
                 Some(left) => {
