@@ -16,6 +16,7 @@
 
 mod cache;
 mod config;
+mod copy;
 mod decoder;
 mod error;
 mod gguf;
@@ -26,6 +27,7 @@ mod tokenizer;
 mod worker;
 
 pub use config::{Config, Rope};
+pub use copy::{CLASSES, Copied, Holes, Sources};
 pub use error::EngineError;
 pub use gguf::{Gguf, TensorInfo, Value};
 pub use sampler::{Choice, Sampler, Sampling};
