@@ -256,3 +256,36 @@ fn mix(logits: &mut [f32], trust: f32, odds: &[(u32, f32)]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn probabilities(logits: &[f32]) -> Vec<f32> {
+        let total: f32 = logits.iter().map(|logit| logit.exp()).sum();
+        logits.iter().map(|logit| logit.exp() / total).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_mixture_is_the_formula(
+            logits in proptest::collection::vec(-8.0..8.0_f32, 6),
+            trust in 0.0..=MOST_TRUST,
+            share in 0.0..=1.0_f32,
+        ) {
+            let odds = [(1, share), (4, 1.0 - share)];
+            let mut mixed = logits.clone();
+            mix(&mut mixed, trust, &odds);
+            for (token, (after, before)) in
+                (0..).zip(probabilities(&mixed).iter().zip(probabilities(&logits)))
+            {
+                let copied: f32 =
+                    odds.iter().filter(|(t, _)| *t == token).map(|(_, share)| share).sum();
+                let wanted = (1.0 - trust) * before + trust * copied;
+                prop_assert!((after - wanted).abs() < 1e-4, "{} {}", after, wanted);
+            }
+        }
+    }
+}

@@ -255,6 +255,8 @@ def speed(llama, binary, model, threads, repeat):
         say("first token after a typed character, ms", f"{ours['keystroke_ms']:.1f}", "< 25",
             ours["keystroke_ms"] < 25)
     say("  before a suffix of 64 tokens, ms", f"{ours['keystroke_before_64_ms']:.1f}")
+    if ours["copy_us"]:
+        say("  copying, us for the prompt and for a token", " ".join(f"{us:.0f}" for us in ours["copy_us"]))
     most = 2.5 * ours["file"] + ours["kv"] + 80e6
     say("peak memory, MB", f"{ours['rss_peak'] / 1e6:.0f} of {most / 1e6:.0f}", "2.5 file+KV+80", ours["rss_peak"] <= most)
     say("  file, weights, KV cache, MB", " ".join(f"{ours[k] / 1e6:.0f}" for k in ("file", "weights", "kv")))
