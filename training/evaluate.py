@@ -61,7 +61,7 @@ class Engine:
         """What the engine says to each question, in order."""
         lines = "".join(json.dumps(question) + "\n" for question in questions)
         done = subprocess.run([built(), self.model], input=lines, stdout=subprocess.PIPE, text=True, check=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.split("\n") if line]
 
     def judge(self, cases, prompts=None):
         """What it says to each case and how probable that is, and the trace of what it should have said."""

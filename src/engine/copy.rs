@@ -159,7 +159,9 @@ impl<'a> Sources<'a> {
             }
         }
         let total: f32 = odds.iter().map(|(_, weight)| weight).sum();
-        odds.iter_mut().for_each(|(_, weight)| *weight /= total);
+        for (_, weight) in &mut odds {
+            *weight /= total;
+        }
         odds.sort_by(|a, b| b.1.total_cmp(&a.1));
         let likeliest = odds.first().map_or(0.0, |(_, share)| *share);
         let length = LENGTHS.iter().filter(|border| longest >= **border).count();

@@ -15,8 +15,8 @@ use std::{
 use futures::{FutureExt, StreamExt, future, future::BoxFuture, stream};
 
 use super::{
-    Event, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Segment, Sighting,
-    Stop, Usage,
+    Event, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Segment, Sighting, Stop,
+    Usage,
 };
 use crate::engine::{self, Engine, EngineError, Piece};
 pub use file::{Chosen, ModelFile};
