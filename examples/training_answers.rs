@@ -57,7 +57,9 @@ type Traced = (f32, f32, Option<usize>);
 
 fn main() -> anyhow::Result<()> {
     let path = std::env::args().nth(1).context("training_answers MODEL.gguf < QUESTIONS")?;
-    let engine = Engine::load(&path, &Options::default())?;
+    // One thread: whoever wants more starts more of these.
+    let options = Options { prefill_threads: 1, decode_threads: 1, ..Options::default() };
+    let engine = Engine::load(&path, &options)?;
     let gguf = Gguf::open(BufReader::new(File::open(&path)?))?;
     let holes = Holes::read(&gguf, engine.tokenizer()).context("a model that fills no holes")?;
     let mut out = BufWriter::new(io::stdout().lock());

@@ -18,6 +18,7 @@ import re
 import subprocess
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -58,10 +59,15 @@ class Engine:
         self.model = str(model)
 
     def ask(self, questions):
-        """What the engine says to each question, in order."""
-        lines = "".join(json.dumps(question) + "\n" for question in questions)
-        done = subprocess.run([built(), self.model], input=lines, stdout=subprocess.PIPE, text=True, check=True)
-        return [json.loads(line) for line in done.stdout.split("\n") if line]
+        """What the engine says to each question, in order. One process a core, each with one thread: on a
+        busy machine two threads of one process wait for each other."""
+        lines = [json.dumps(question) + "\n" for question in questions]
+        share = -(-len(lines) // os.cpu_count())
+        parts = ["".join(lines[at : at + share]) for at in range(0, len(lines), share)]
+        run = functools.partial(subprocess.run, [built(), self.model], stdout=subprocess.PIPE, text=True, check=True)
+        with ThreadPoolExecutor() as pool:
+            done = pool.map(lambda part: run(input=part), parts)
+            return [json.loads(line) for part in done for line in part.stdout.split("\n") if line]
 
     def judge(self, cases, prompts=None):
         """What it says to each case and how probable that is, and the trace of what it should have said."""
@@ -298,7 +304,8 @@ def main():
     # Chosen on other projects than it is judged on.
     alone = Engine(WORK / f"judged-{chosen.checkpoint}-alone.gguf")
     to_gguf.write(state, "Q8_0", alone.model)
-    table = trust(alone.judge(valid)[1])
+    asked = ({"segments": case["segments"], "target": case["target"]} for case in valid)
+    table = trust([token for answer in alone.ask(asked) for token in answer["trace"]])
     copying = Engine(WORK / f"judged-{chosen.checkpoint}.gguf")
     to_gguf.write(state, "Q8_0", copying.model, {"trust": table})
     threshold, calibration = calibrate(confidences(copying.judge(valid)[0], valid))
