@@ -10,7 +10,7 @@
 //! `cargo bench --bench confidence [CUTS]`
 
 #[path = "../tests/support/random.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod random;
 
 use std::{
