@@ -55,7 +55,7 @@ fn check(fixture: &str, expected: Expect) {
 #[test]
 fn the_longest_earlier_run_says_most() {
     check("|ab=c;\nxb=d;\n||ab=", expect![[r#"class 4: "c" 0.73, "d" 0.27"#]]);
-    check("|b=c;\nb=d;\n||b=", expect![[r#"class 4: "d" 0.50, "c" 0.50"#]]);
+    check("|x\nb=c;\ny\nb=d;\nz\n||b=", expect![[r#"class 4: "d" 0.50, "c" 0.50"#]]);
     check("|ab=c;\n||z", expect!["nothing"]);
     check("|||", expect!["nothing"]);
 }
