@@ -10,21 +10,26 @@ mod apply_edit;
 pub mod code_action;
 pub mod code_lens;
 pub mod completion;
-mod consent;
 mod current_settings;
 pub mod documents;
 pub mod execute_command;
 mod hearth;
 pub mod inline_completion;
+mod job;
 pub mod lifecycle;
+mod menu;
+mod offer;
+mod outcome;
 #[cfg(unix)]
 mod parent;
+mod place;
 pub mod progress;
 mod reading;
 mod refactor;
 pub mod show;
 mod status;
 pub mod tally;
+mod test_runs;
 pub mod trust;
 mod user;
 pub mod workspace;
@@ -40,7 +45,7 @@ use crate::{
 };
 
 pub use current_settings::CurrentSettings;
-pub use hearth::Hearth;
+pub use hearth::{Hearth, Premises};
 pub use trust::WorkspaceTrust;
 pub use user::EditorUser;
 

@@ -242,8 +242,23 @@ impl Request {
                 () = tokio::time::sleep(debounce) => {}
             }
         }
+        if let Some(why) = self.off_limits().await {
+            return Some(Answer::Nothing(why));
+        }
         ticket.start(|sink| self.generation(serving, 0.0).run(sink));
         None
+    }
+
+    /// Why no model is shown anything of the document, if that is so. No prompt is built of it either;
+    /// said here, it waits for no turn at the model.
+    async fn off_limits(&self) -> Option<String> {
+        let path = self.snapshot.path.clone().filter(|_| !self.settings.privacy_exclude.is_empty());
+        let (path, desk, settings) = (path?, Arc::clone(&self.desk), Arc::clone(&self.settings));
+        let looking = tokio::task::spawn_blocking(move || {
+            desk.hides(&settings, desk.index().scope().folders(), &path)
+        });
+        // A panic in it is in the log.
+        looking.await.ok().flatten()
     }
 
     /// How long to wait for another key.

@@ -1,6 +1,7 @@
 //! What a user asks for. A task says what it needs and never names a provider.
 
 pub mod analyze;
+mod beside;
 mod candidates;
 mod chat;
 pub mod complete;
@@ -27,7 +28,7 @@ pub use analyze::analyze;
 pub use complete::{Answer, Asked, Audience, ask};
 pub use confidence::unsure;
 pub use desk::{Desk, Report};
-pub use edit::Edit;
+pub use edit::{Edit, Standing};
 pub use explain::explain;
 pub use generation::MOST_OUTPUT;
 pub use ground::{Ground, Outcome, Stage};
