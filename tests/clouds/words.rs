@@ -1,7 +1,7 @@
 //! What each API is asked, and what its answers come to.
 
 use crate::support::fake_cloud::{Api, Says};
-use crate::{World, ask, look_up, sent};
+use crate::{World, ask, look_up, parcel, sent};
 use expect_test::expect;
 use hearth::egress::{Content, Parcel, Piece, Role, ToolCall, Turn};
 use hearth::model::cloud::Ending;
