@@ -1,7 +1,7 @@
 //! What all handlers share.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -60,17 +60,25 @@ pub struct Hearth {
     pub(super) watching_parent: Mutex<Option<OwnedTask>>,
 }
 
+/// Where a server keeps things, and how much its checks may take.
+#[derive(Debug)]
+pub struct Premises {
+    pub cache: PathBuf,
+    pub state: Option<PathBuf>,
+    pub limits: Limits,
+}
+
 impl Hearth {
     pub fn new(
         client: Client,
         session: Arc<Session>,
         index: Arc<Index>,
         layers: Layers,
-        cache: &Path,
-        state: Option<PathBuf>,
+        premises: Premises,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
+        let Premises { cache, state, limits } = premises;
         Self {
             session,
             running: Running::default(),
@@ -79,7 +87,7 @@ impl Hearth {
             checker: Arc::new(Checker::new(
                 cache.join("check"),
                 Toolchains::of_environment(),
-                Limits::default(),
+                limits,
             )),
             trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),

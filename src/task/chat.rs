@@ -77,13 +77,22 @@ impl<'a> Talk<'a> {
     ) -> Result<Self, Unasked> {
         let router = ground.desk.router();
         looked(&ground.desk).await;
-        let path = question.path.as_deref();
-        if let Some(why) = path.and_then(|path| ground.hides(path)) {
-            return Err(Unasked::Nobody(why));
+        let also = question.also.iter().map(|(path, _)| Some(&**path));
+        let farther = router.goes_farther();
+        let mut private = Vec::new();
+        for path in std::iter::once(question.path.as_deref()).chain(also) {
+            if let Some(why) = path.and_then(|path| ground.hides(path)) {
+                return Err(Unasked::Nobody(why));
+            }
+            for why in ground.reach.private(path, farther).await {
+                if !private.contains(&why) {
+                    private.push(why);
+                }
+            }
         }
         let need = Need {
             output: question.form,
-            private: ground.reach.private(path, router.goes_farther()).await,
+            private,
             sent_up: ground.reach.goes_up(),
             ..Need::new(question.work, question.tokens())
         };

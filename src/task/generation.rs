@@ -41,8 +41,8 @@ use crate::{
 /// characters (Copilot's published figure), which is half of this; the rest is for the line after it.
 const LINE_TOKENS: usize = 48;
 
-/// Tokens that a block may take: 24 lines of 10 tokens.
-const BLOCK_TOKENS: usize = 240;
+/// Tokens that a block may take: 24 lines of 10 tokens. Nothing longer is asked for.
+pub const MOST_OUTPUT: usize = 240;
 
 /// How long what is shown takes to be made fit and to reach the editor. What may be asked for next
 /// waits for that: the two would compete for the same cores.
@@ -381,7 +381,7 @@ impl Manner {
 
 /// Tokens that an answer may have.
 pub(super) fn output(extent: Extent) -> usize {
-    if extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS }
+    if extent.is_block() { MOST_OUTPUT } else { LINE_TOKENS }
 }
 
 /// How much to suggest.

@@ -7,7 +7,7 @@ use crate::{
     check::{Checker, Failure, Report, Rights, Rung, Step},
     config::Settings,
     route::{Retries, Witness},
-    session::{Document, Session},
+    session::Session,
 };
 
 /// What a task works with.
@@ -108,35 +108,28 @@ impl Ground {
         self.checker.climb(&edit.proposal, self.rights, &step).await
     }
 
-    /// Moves an edit that held onto what the user has typed in `document` meanwhile, and checks it
-    /// there.
-    pub(super) async fn settle(
-        &self,
-        document: &Document,
-        mut edit: Edit,
-        progress: Progress<'_>,
-    ) -> Outcome {
+    /// Moves an edit that held onto what the user has typed meanwhile, and checks it there.
+    pub(super) async fn settle(&self, mut edit: Edit, progress: Progress<'_>) -> Outcome {
         let changed = |attempt| Outcome::Fell {
             why: "the code was changed while the model worked on it".to_owned(),
             attempt: Box::new(attempt),
         };
         for _ in 0..ROUNDS {
-            let now = document.snapshot();
-            if now.text == edit.snapshot.text {
-                return Outcome::Held(Box::new(Edit { snapshot: now, ..edit }));
+            let Some(now) = edit.now(&self.session) else { return changed(edit) };
+            if now.proposal.text == edit.proposal.text {
+                return Outcome::Held(Box::new(now));
             }
-            let Some(moved) = edit.onto(now) else { return changed(edit) };
-            let report = self.climb(&moved, progress).await;
+            let report = self.climb(&now, progress).await;
             if let Some((rung, failure)) = report.failure() {
                 let why =
                     format!("it does not fit what was typed meanwhile: {}", told(rung, failure));
-                return Outcome::Fell { why, attempt: Box::new(moved) };
+                return Outcome::Fell { why, attempt: Box::new(now) };
             }
-            edit = moved.checked(&report);
+            edit = now.checked(&report);
         }
         edit.notes.push("The checks saw the file as it was some keys ago.".to_owned());
-        match edit.onto(document.snapshot()) {
-            Some(moved) => Outcome::Held(Box::new(moved)),
+        match edit.now(&self.session) {
+            Some(now) => Outcome::Held(Box::new(now)),
             None => changed(edit),
         }
     }
