@@ -142,6 +142,8 @@ impl World {
                         let read = r#"{"words": "canary_of_the_answer sum"}"#;
                         self.cloud.says(Says::call("c1", "search", &[read]));
                     }
+                    let busy = "later: canary_of_the_file canary_of_the_prompt";
+                    self.cloud.says(Says::status(429, &[("retry-after-ms", "1")], busy));
                     self.cloud.says(Says::text([says]));
                 } else {
                     self.says(says, analysis);
@@ -256,7 +258,7 @@ async fn nothing_of_code_prompts_and_answers_is_logged_or_kept() {
     server.wait().await.expect("it ends");
     let log = logged.join().await.expect("a log");
     let text = String::from_utf8_lossy(&log);
-    assert!(text.contains("INFO") || text.contains("DEBUG"), "it logs: {text}");
+    assert!(text.contains("it is asked again"), "it logs: {text}");
     for line in text.lines() {
         assert_eq!(canaries(line.as_bytes()), Vec::<&str>::new(), "{line}");
     }

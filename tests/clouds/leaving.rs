@@ -1,13 +1,12 @@
 //! What leaves, where to, and what is written of it.
 
 use crate::support::fake_cloud::{Api, FakeCloud, Says};
-use crate::{APIS, KEY, World, parcel};
+use crate::{APIS, World, parcel};
 use expect_test::expect;
 use hearth::egress::{Content, Permit, Piece, Role, Turn, audit};
 use hearth::model::cloud::CloudError;
 use hearth::route::{CloudLine, Retries};
 use std::fs;
-use std::sync::{Arc, Mutex};
 
 #[tokio::test]
 async fn a_permit_is_good_for_one_host() {
@@ -61,44 +60,6 @@ async fn secrets_stay_here_and_are_back_in_the_answer() {
         assert_eq!(answer.text, format!("It is {secret}."));
         let bytes = String::from_utf8(world.cloud.requests()[0].bytes.clone()).unwrap();
         assert!(bytes.contains(placeholder) && !bytes.contains(secret));
-    }
-}
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn no_log_holds_a_key_or_a_text() {
-    let log = Written::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    for api in APIS {
-        let world = World::new(api).await;
-        world.cloud.says(Says::status(429, &[("retry-after-ms", "1")], "slow down"));
-        world.cloud.says(Says::cut(["Forty"]));
-        world.cloud.says(Says::text(["Forty", "-two"]));
-        world.ask(&world.question()).await.unwrap();
-    }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("asked again"), "{log}");
-    for word in [KEY, "Forty", "6 × 7"] {
-        assert!(!log.contains(word), "{word} in {log}");
     }
 }
 

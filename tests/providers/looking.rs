@@ -217,7 +217,7 @@ async fn a_look_at_lm_studio() {
         Kind::OpenAi,
         &FakeModel::open_ai().await,
         &expect![[r#"
-            ["GET /v1/models", "GET /api/v0/models"]
+            ["GET /v1/models", "GET /api/v0/models", "GET /api/tags"]
             {
               "kind": "openai",
               "version": null,
