@@ -115,7 +115,7 @@ fn run(place: &str, work: Work, how: &How, assignments: &[String]) -> anyhow::Re
             None => Arc::new(Nobody),
         };
         let (root, state) = (root.clone(), config::state_folder());
-        let grounds = Grounds { root, state, trust: egress::Trust::Stored };
+        let grounds = Grounds { root, state, trust: egress::Trust::Stored, open: None };
         let reach = Reach::new(&grounds, &settings, user, how.wish());
         outcome(&place, work, settings, &document, grounds.root, (rights, reach)).await
     });

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
 use super::{
-    CurrentSettings, EditorUser, WorkspaceTrust, consent::Consent, progress::Running, show::Screen,
-    tally,
+    CurrentSettings, EditorUser, WorkspaceTrust, progress::Running, show::Screen, tally,
+    test_runs::TestRuns,
 };
 use crate::{
     check::{Checker, Limits},
-    config::{self, Layers, Toolchains},
+    config::{self, Layers, Settings, Toolchains},
     index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
@@ -34,7 +34,7 @@ pub struct Hearth {
     pub(super) gone: CancellationToken,
     /// Work that a user can cancel.
     pub(super) running: Running,
-    pub(super) consent: Consent,
+    pub(super) test_runs: TestRuns,
     pub(super) screen: Screen,
     pub(super) checker: Arc<Checker>,
     client: OnceLock<ClientCaps>,
@@ -82,7 +82,7 @@ impl Hearth {
         Self {
             session,
             running: Running::default(),
-            consent: Consent::default(),
+            test_runs: TestRuns::default(),
             screen: Screen::new(outbox.clone(), cache.join("shown")),
             checker: Arc::new(Checker::new(
                 cache.join("check"),
@@ -151,24 +151,21 @@ impl Hearth {
         session.set_follower(Arc::clone(&index) as Arc<dyn Follower>);
         let (mut settings, roots_changed) =
             (self.settings.subscribe(), Arc::clone(&self.roots_changed));
+        let scope = |session: &Session, settings: &Settings| Scope {
+            roots: session.roots(),
+            exclude: settings.privacy_exclude.clone(),
+            exclude_from: Vec::new(),
+            cargo_home: settings.context_dependencies.then(config::cargo_home).flatten(),
+        };
+        // Before the first request: what is off limits is so from the first.
+        index.set_scope(scope(&session, &settings.borrow_and_update()));
         let task = OwnedTask::spawn(async move {
             loop {
-                let scope = {
-                    let settings = settings.borrow_and_update();
-                    Scope {
-                        roots: session.roots(),
-                        exclude: settings.privacy_exclude.clone(),
-                        cargo_home: settings
-                            .context_dependencies
-                            .then(config::cargo_home)
-                            .flatten(),
-                    }
-                };
-                index.set_scope(scope);
                 tokio::select! {
                     changed = settings.changed() => if changed.is_err() { return },
                     () = roots_changed.notified() => {}
                 }
+                index.set_scope(scope(&session, &settings.borrow_and_update()));
             }
         });
         keep(&self.scoping, task);

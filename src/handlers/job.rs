@@ -13,10 +13,10 @@ use tower_lsp::{
 
 use super::{
     Hearth, Reply, WorkspaceTrust,
-    consent::Consent,
     place::Place,
     progress::{Progress, Running},
     show::Screen,
+    test_runs::TestRuns,
 };
 use crate::{
     check::{Answer, Checker, Rights, Trust},
@@ -55,7 +55,7 @@ pub(super) struct Job {
     pub(super) outbox: Outbox,
     running: Running,
     trust: WorkspaceTrust,
-    consent: Consent,
+    test_runs: TestRuns,
     pub(super) screen: Screen,
     token: Option<ProgressToken>,
     pub(super) title: String,
@@ -80,7 +80,7 @@ impl Job {
             outbox: hearth.outbox.clone(),
             running: hearth.running.clone(),
             trust: hearth.trust.clone(),
-            consent: hearth.consent.clone(),
+            test_runs: hearth.test_runs.clone(),
             screen: hearth.screen.clone(),
             token,
             title,
@@ -150,7 +150,7 @@ impl Job {
 
     async fn rights(&self) -> Rights {
         let user = self.trust.user();
-        self.consent.rights(&self.root(), &self.settings, &self.trust, &user).await
+        self.test_runs.rights(&self.root(), &self.settings, &self.trust, &user).await
     }
 
     /// The folder that counts as the workspace.
@@ -171,6 +171,7 @@ impl Job {
                     root: self.root(),
                     state: self.trust.state().map(Path::to_owned),
                     trust: self.trust.source(),
+                    open: Some(Arc::clone(&self.session)),
                 },
                 &self.settings,
                 self.trust.user(),

@@ -10,7 +10,6 @@ mod apply_edit;
 pub mod code_action;
 pub mod code_lens;
 pub mod completion;
-mod consent;
 mod current_settings;
 pub mod documents;
 pub mod execute_command;
@@ -30,12 +29,20 @@ mod refactor;
 pub mod show;
 mod status;
 pub mod tally;
+mod test_runs;
 pub mod trust;
 mod user;
 pub mod workspace;
 
-use futures::future::BoxFuture;
+use std::future;
+
+use futures::future::{BoxFuture, Either};
 use tower_lsp::jsonrpc;
+
+use crate::{
+    session::task::OwnedTask,
+    task::{Answer, Asked},
+};
 
 pub use current_settings::CurrentSettings;
 pub use hearth::{Hearth, Premises};
@@ -44,3 +51,12 @@ pub use user::EditorUser;
 
 /// The answer to a request, still to be worked out.
 pub type Reply<R> = BoxFuture<'static, jsonrpc::Result<R>>;
+
+/// What a request for a completion comes to. What is at hand has no way to another thread: on a busy
+/// machine that is the longest part of it. `None` after a panic, which is in the log.
+fn completed(asked: Asked) -> impl Future<Output = Option<Answer>> {
+    match asked.at_hand() {
+        Ok(answer) => Either::Left(future::ready(Some(answer))),
+        Err(asked) => Either::Right(OwnedTask::spawn(asked.answer()).join()),
+    }
+}

@@ -54,11 +54,20 @@ const MAX_THREADS: usize = 4;
 pub struct Scope {
     /// Absolute folders; one may lie inside of another.
     pub roots: Vec<PathBuf>,
-    /// Globs in the manner of a `.gitignore`, from each root: what is never read.
+    /// Globs in the manner of a `.gitignore`: what is never read.
     pub exclude: Vec<String>,
+    /// Folders that these read from beside the roots: the one that a command runs in.
+    pub exclude_from: Vec<PathBuf>,
     /// Cargo's folder, in whose registry the workspace's dependencies lie, of which the public
     /// signatures count. `None` where they do not.
     pub cargo_home: Option<PathBuf>,
+}
+
+impl Scope {
+    /// Every folder that what is excluded reads from.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        [self.roots.as_slice(), &self.exclude_from].concat()
+    }
 }
 
 /// How far the index is.
@@ -99,7 +108,7 @@ impl Index {
             started.inspect_err(|error| tracing::error!(%error, "no thread for the index")).ok()
         });
         let threads = threads.collect();
-        shared.set_reach(Reach::new(&scope.roots, &scope.exclude), scope.cargo_home.clone());
+        shared.set_reach(Reach::new(&scope), scope.cargo_home.clone());
         Self { shared, scope: Mutex::new(scope), threads }
     }
 
@@ -112,8 +121,7 @@ impl Index {
     pub fn set_scope(&self, scope: Scope) {
         let mut before = self.scope.lock().unwrap_or_else(PoisonError::into_inner);
         if *before != scope {
-            let reach = Reach::new(&scope.roots, &scope.exclude);
-            self.shared.set_reach(reach, scope.cargo_home.clone());
+            self.shared.set_reach(Reach::new(&scope), scope.cargo_home.clone());
             *before = scope;
         }
     }

@@ -1,9 +1,9 @@
 //! What may be read: the files below the roots that nothing excludes. One authority for walking
 //! everything and for looking at one file, so that the two can never disagree.
 //!
-//! `.gitignore` (the user's global one and `.git/info/exclude` included), `.hearthignore` and the
-//! globs of `privacy.exclude` hold; hidden files and links are left out. A file that does not exist
-//! is not within reach.
+//! `.gitignore` (the user's global one and `.git/info/exclude` included), `.hearthignore` and what is
+//! off limits hold; hidden files and links are left out. A file that does not exist is not within
+//! reach, and nothing is while the list of what is off limits cannot be read.
 
 use std::{
     fs,
@@ -11,15 +11,13 @@ use std::{
     sync::Arc,
 };
 
-use ignore::{
-    DirEntry, WalkBuilder,
-    gitignore::{Gitignore, GitignoreBuilder},
-};
+use ignore::{DirEntry, WalkBuilder};
 
-use super::rules::Rules;
+use super::{Scope, rules::Rules};
+use crate::egress::OffLimits;
 
 /// What may be read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reach {
     /// The innermost first.
     roots: Vec<Root>,
@@ -28,21 +26,28 @@ pub(super) struct Reach {
 #[derive(Debug, Clone)]
 struct Root {
     path: PathBuf,
-    /// The user's globs, from this root.
-    excluded: Gitignore,
+    /// Of all roots.
+    off_limits: Arc<OffLimits>,
     rules: Arc<Rules>,
 }
 
 impl Reach {
-    /// Globs that cannot be understood are named in a warning and left out.
-    pub(super) fn new(roots: &[PathBuf], exclude: &[String]) -> Self {
+    pub(super) fn new(scope: &Scope) -> Self {
         let rules = Arc::new(Rules::new());
-        let mut roots: Vec<_> = roots
+        let off_limits = match OffLimits::new(&scope.folders(), &scope.exclude) {
+            Ok(off_limits) => Arc::new(off_limits),
+            Err(unread) => {
+                tracing::error!(%unread, "nothing of the workspace is read");
+                return Self { roots: Vec::new() };
+            }
+        };
+        let mut roots: Vec<_> = scope
+            .roots
             .iter()
             .filter(|path| path.is_absolute())
             .map(|path| Root {
                 path: path.clone(),
-                excluded: globs(path, exclude),
+                off_limits: Arc::clone(&off_limits),
                 rules: Arc::clone(&rules),
             })
             .collect();
@@ -109,7 +114,7 @@ impl Root {
     fn takes(&self, path: &Path, is_folder: bool) -> bool {
         let name = path.file_name().unwrap_or_default();
         !name.as_encoded_bytes().starts_with(b".")
-            && !self.excluded.matched(path, is_folder).is_ignore()
+            && !self.off_limits.list(path, is_folder)
             && !self.rules.exclude(path, is_folder)
     }
 
@@ -145,19 +150,4 @@ pub(super) fn is_file(entry: &DirEntry) -> bool {
 
 pub(super) fn is_folder(entry: &DirEntry) -> bool {
     entry.file_type().is_some_and(|kind| kind.is_dir())
-}
-
-fn globs(root: &Path, exclude: &[String]) -> Gitignore {
-    let mut builder = GitignoreBuilder::new(root);
-    for glob in exclude {
-        // A list of what to leave out has no way back in.
-        let glob = glob.trim_start_matches('!');
-        if let Err(error) = builder.add_line(None, glob) {
-            tracing::warn!(%error, "a glob of 'privacy.exclude' that cannot be understood");
-        }
-    }
-    builder.build().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the globs of 'privacy.exclude' cannot be used");
-        Gitignore::empty()
-    })
 }

@@ -156,7 +156,7 @@ impl Shared {
             contents: RwLock::default(),
             queue: Mutex::default(),
             wake: Condvar::new(),
-            reach: RwLock::new(Arc::new(Reach::new(&[], &[]))),
+            reach: RwLock::new(Arc::new(Reach::default())),
             packages: Packages::default(),
             outside: Mutex::default(),
             watch: Mutex::default(),

@@ -77,12 +77,18 @@ impl<'a> Talk<'a> {
     ) -> Result<Self, Unasked> {
         let router = ground.desk.router();
         looked(&ground.desk).await;
-        let farther = router.goes_farther();
         let also = question.also.iter().map(|(path, _)| Some(&**path));
+        let farther = router.goes_farther();
         let mut private = Vec::new();
         for path in std::iter::once(question.path.as_deref()).chain(also) {
-            let why = ground.reach.private(path, farther).await.map_err(Unasked::Nobody)?;
-            private.extend(why.into_iter().filter(|it| !private.contains(it)).collect::<Vec<_>>());
+            if let Some(why) = path.and_then(|path| ground.hides(path)) {
+                return Err(Unasked::Nobody(why));
+            }
+            for why in ground.reach.private(path, farther).await {
+                if !private.contains(&why) {
+                    private.push(why);
+                }
+            }
         }
         let need = Need {
             output: question.form,
@@ -146,7 +152,8 @@ impl<'a> Talk<'a> {
         tier: Tier,
         attempt: &Attempt,
     ) -> Result<Said, Failure<Unasked>> {
-        let may_see = |path: &Path| self.ground.reach.may_see(tier, path);
+        let Ground { reach, .. } = self.ground;
+        let may_see = |path: &Path| self.ground.hides(path).is_none() && reach.may_see(tier, path);
         let mistake = attempt.mistake.as_ref();
         let mistake = mistake.map(|mistake| self.question.told(mistake, tier, may_see));
         let attempt = Attempt { mistake, ..attempt.clone() };
@@ -258,7 +265,7 @@ pub(super) async fn looked(desk: &Desk) {
 }
 
 fn setback(error: ModelError) -> Setback<Unasked> {
-    tracing::warn!("{error}");
+    tracing::warn!("{}", error.unquoted());
     match error {
         ModelError::Busy { .. } | ModelError::Loading { .. } => {
             Setback::Wait(LOOK_AGAIN, error.into())

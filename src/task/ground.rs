@@ -1,6 +1,6 @@
 //! What a task that changes code works with, how far it is, and how it ends.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use super::{Desk, Edit, Reach};
 use crate::{
@@ -96,6 +96,11 @@ impl Ground {
     /// How often a wrong answer is asked for again.
     pub(super) fn retries(&self) -> Retries {
         Retries::from(&*self.settings)
+    }
+
+    /// Why no model is shown anything of the file at `path`, as a sentence, if that is so.
+    pub(super) fn hides(&self, path: &Path) -> Option<String> {
+        self.desk.hides(&self.settings, self.session.roots(), path)
     }
 
     pub(super) async fn climb(&self, edit: &Edit, progress: Progress<'_>) -> Report {

@@ -398,6 +398,24 @@ function cases.wide()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- How long each suggestion was on the screen: one is typed along and taken back to before, one is accepted.
+function cases.counted()
+  open({ 'fn main() {', '    ', '    ', '}' })
+  warm()
+  at(2, 'Alet a', 'nswer = 42;')
+  expect_ghost('nsw', 'er = 42;')
+  leave_insert()
+  at(3, 'Alet a', 'nswer = 42;')
+  vim.api.nvim_input('<Tab>')
+  line_is('    let answer = 42;')
+  leave_insert()
+  close(function(complaints) equal('log', complaints, {}) end)
+  local status = vim.system({ 'hearth', 'status', '--json' }, { text = true }):wait()
+  local counts = vim.json.decode(status.stdout).suggestions
+  equal('shown, accepted, timed', { counts.shown, counts.accepted, counts.timed }, { 2, 1, 2 })
+  equal('time on the screen is known', counts.onScreenMs > 0, true)
+end
+
 function cases.tabs()
   open({ 'fn main() {', '\tstart();', '\twhile tabs {', '\t\t', '\t}', '}' })
   warm()
