@@ -147,9 +147,17 @@ fn an_editor_is_set_up_once_and_what_was_there_is_kept() {
     let file = |path: &str| home.path().join(path);
     let read = |path: &str| std::fs::read_to_string(file(path)).unwrap_or_default();
     for (editor, path, mine) in [
-        ("helix", "helix/languages.toml", "[language-server.hearth]\ncommand = \"mine\"\n"),
+        (
+            "helix",
+            "helix/languages.toml",
+            "# mine\n[[language]]\nname = \"rust\" # too\nlanguage-servers = [\"rust-analyzer\"] # and this\n",
+        ),
         ("neovim", "nvim/plugin/hearth.lua", "-- mine\n"),
-        ("vscode", "Code/User/settings.json", "{\n  // mine\n}\n"),
+        (
+            "vscode",
+            "Code/User/settings.json",
+            "{\n  // mine\n  \"editor.fontSize\": 13, /* small */\n}\n",
+        ),
     ] {
         let (printed, _) = run(&["setup", editor]);
         assert!(printed.contains("hearth"), "{printed}");
@@ -164,7 +172,12 @@ fn an_editor_is_set_up_once_and_what_was_there_is_kept() {
         let (_, about) = run(&["setup", editor, "--write"]);
         assert!(about.contains(&format!("what was there is in {}.bak\n", file(path).display())));
         assert_eq!(read(&format!("{path}.bak")), mine);
-        assert!(read(path).contains(if editor == "neovim" { "require('hearth')" } else { "mine" }));
+        let merged = read(path);
+        assert!(merged.contains(if editor == "neovim" { "require('hearth')" } else { "mine" }));
+        // Nothing is added twice, and what is as it should be needs no other copy.
+        assert!(run(&["setup", editor, "--write"]).1.contains("is as it should be"));
+        assert_eq!(read(path), merged);
+        assert!(!file(&format!("{path}.bak1")).exists());
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Surroundings {
     rest: String,
     above: String,
     below: Vec<String>,
-    tabs: bool,
+    indent: Indent,
     crlf: bool,
     block: bool,
     gate: Gate,
@@ -75,7 +75,7 @@ impl Surroundings {
             rest: line.get(cut..).unwrap_or_default().trim_end_matches(['\n', '\r']).to_owned(),
             above: above.into_iter().find(|line| !blank(line)).map(bare).unwrap_or_default(),
             below: below.filter(|line| !blank(line)).take(LINES_BELOW).map(bare).collect(),
-            tabs: text.lines_at(near).take(LINES_NEAR).any(|line| line.get_char(0) == Some('\t')),
+            indent: Indent::of(text.lines_at(near).take(LINES_NEAR)),
             crlf: position::ends_in_crlf(text, place.offset),
             block: place.extent.is_block(),
             gate: Gate::prepare(place),
@@ -173,21 +173,56 @@ impl Surroundings {
 
     /// Indentation and line breaks as the file has them.
     fn in_the_files_manner(&self, text: &str) -> String {
+        let step = step(text);
         let mut lines = text.split('\n');
         let mut all = lines.next().unwrap_or_default().to_owned();
         for line in lines {
             let code = line.trim_start_matches([' ', '\t']);
             let indent = &line[..line.len() - code.len()];
             all.push_str(if self.crlf { "\r\n" } else { "\n" });
-            all.push_str(&if self.tabs {
-                indent.replace("    ", "\t")
-            } else {
-                indent.replace('\t', "    ")
+            all.push_str(&match self.indent {
+                Indent::Tabs => indent.replace(&" ".repeat(step), "\t"),
+                Indent::Spaces(width) => indent.replace('\t', &" ".repeat(width)),
             });
             all.push_str(code);
         }
         all
     }
+}
+
+/// What a file indents with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Indent {
+    Tabs,
+    /// So many for a level.
+    Spaces(usize),
+}
+
+/// Spaces for a level where nothing tells.
+const USUAL_STEP: usize = 4;
+
+impl Indent {
+    fn of<'t>(lines: impl Iterator<Item = RopeSlice<'t>>) -> Self {
+        let mut least = None;
+        for line in lines {
+            if line.get_char(0) == Some('\t') {
+                return Self::Tabs;
+            }
+            let spaces = line.chars().take_while(|c| *c == ' ').count();
+            let code = line.get_char(spaces).is_some_and(|c| !c.is_whitespace() && c != '*');
+            if code && spaces > 1 && least.is_none_or(|least| spaces < least) {
+                least = Some(spaces);
+            }
+        }
+        Self::Spaces(least.unwrap_or(USUAL_STEP))
+    }
+}
+
+/// How many spaces a model writes for a level, as far as its lines tell.
+fn step(text: &str) -> usize {
+    let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let twos = text.split('\n').skip(1).any(|line| spaces(line) % USUAL_STEP == 2);
+    if twos { 2 } else { USUAL_STEP }
 }
 
 /// An instruct model's answer without the fence that it put around it.

@@ -47,6 +47,35 @@ const tests = {
     assert.deepEqual([...named, accepted].filter((command) => !commands.includes(command)), []);
   },
 
+  async 'declares what it does where a folder is not trusted, or not on this disk'() {
+    const { untrustedWorkspaces, virtualWorkspaces } = extension.packageJSON.capabilities;
+    assert.equal(untrustedWorkspaces.supported, 'limited');
+    assert.match(untrustedWorkspaces.description, /nothing is compiled, run or sent to a cloud/);
+    assert.equal(virtualWorkspaces.supported, false);
+    assert.match(virtualWorkspaces.description, /this machine's disk/);
+  },
+
+  async 'what decides where code goes and what is run is set for a machine'() {
+    const sections = extension.packageJSON.contributes.configuration;
+    const properties = Object.assign({}, ...sections.map((section) => section.properties));
+    const decides = Object.keys(properties).filter((key) =>
+      /endpoint|api_key|command|consent|hosts|cloud|server\.path|privacy/.test(key) && !/exclude|debounce/.test(key));
+    assert.ok(decides.length > 5, decides.join(' '));
+    assert.deepEqual(decides.filter((key) => !/^machine/.test(properties[key].scope)), []);
+  },
+
+  async 'has a walkthrough whose pages and commands exist'() {
+    const [walkthrough] = extension.packageJSON.contributes.walkthroughs;
+    assert.deepEqual(walkthrough.steps.map((step) => step.id), ['model', 'suggestion', 'privacy']);
+    const commands = await vscode.commands.getCommands(true);
+    for (const step of walkthrough.steps) {
+      assert.ok(fs.existsSync(path.join(extension.extensionPath, step.media.markdown)), step.media.markdown);
+      for (const [, command] of step.description.matchAll(/\(command:([^)]+)\)/g)) {
+        assert.ok(commands.includes(command), command);
+      }
+    }
+  },
+
   async 'suggests in a file'() {
     const document = await file();
     await accepted(document, '    let answer = 42;');

@@ -352,7 +352,27 @@ async fn python_has_its_tests_in_a_folder_too() {
         "No.".to_owned(),
         "No.".to_owned(),
     ];
-    check_in(scene, &answers, expect![[r#""#]]).await;
+    check_in(scene, &answers, expect![[r#"
+        edit of tests/test_sums.py of version None "Hearth: Tests for `add`: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)":
+        1:18-1:18 ", path\nfrom house.sums import add"
+        5:14-5:14 "\n\n\ndef test_adds_2():\n    assert add(sep, path.sep) == sep + sep"
+        """Sums."""
+        from os import sep, path
+        from house.sums import add
+
+
+        def test_adds():
+            assert sep
+
+
+        def test_adds_2():
+            assert add(sep, path.sep) == sep + sep
+        end: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)
+        says: Hearth: Tests for `add`: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)
+        5 written, 1 kept
+        `test_adds_2` passed 5 times, and fails with `None` instead of `a + b`
+        dropped an answer: it is no test (4 times)
+    "#]]).await;
 }
 
 #[tokio::test]

@@ -342,10 +342,10 @@ async fn a_method_of_python() {
     scene.file = "sums.py";
     let answer = "```python\nimport math\nfrom a import b, c\n\ndef add(self, all):\n    if not all:\n        return c\n    return math.fsum(all)\n```";
     check_in(scene, &[answer], expect![[r#"
-        edit of version Some(0) "Hearth: Rewrite `add`: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)":
-        3:15-3:15 ", c\nimport math"
-        8:8-11:20 "if not all:\n            return c\n        return math.fsum(all)"
-        end: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)
+        edit of version Some(0) "Hearth: Rewrite `add`: parsed only; not compiled (this workspace is not trusted)":
+        3:15-3:15 ", c\nimport math" (to be confirmed)
+        8:8-11:20 "if not all:\n            return c\n        return math.fsum(all)" (to be confirmed)
+        end: parsed only; not compiled (this workspace is not trusted)
         """Sums."""
 
         import os

@@ -34,7 +34,8 @@ pub(in crate::task) fn merge(
     let present: Vec<Import> = there.iter().flat_map(|node| imports(*node, source)).collect();
     let mut missing: Vec<Import> = Vec::new();
     for import in wanted.iter().flat_map(|text| of_text(text, language)) {
-        if !present.contains(&import) && !missing.contains(&import) {
+        let all = Import { what: "*".to_owned(), ..import.clone() };
+        if !present.contains(&import) && !present.contains(&all) && !missing.contains(&import) {
             missing.push(import);
         }
     }
@@ -43,7 +44,9 @@ pub(in crate::task) fn merge(
     while let Some(Import { from, .. }) = missing.first().cloned() {
         let names: Vec<String> =
             missing.extract_if(.., |it| it.from == from).map(|it| it.what).collect();
+        let all = names.iter().any(|name| name == "*");
         let list = there.iter().find_map(|node| end_of_list(*node, source, &from, language));
+        let list = list.filter(|_| !all);
         match list {
             Some(at) if language.id == "go" => {
                 let text = names.iter().flat_map(|name| [newline, "\t", name]).collect();
@@ -252,6 +255,8 @@ mod tests {
         let tree = crate::task::source::parse(language, source).expect("parsed");
         let mut text = source.to_owned();
         let mut all = merge(tree.root_node(), source, language, &wanted, "\n");
+        // Of two at the same byte the first stands first.
+        all.reverse();
         all.sort_by_key(|insertion| std::cmp::Reverse(insertion.at));
         for Insertion { at, text: new } in all {
             text.insert_str(at, &new);
@@ -272,19 +277,87 @@ mod tests {
             "import sys",
             "from e import *",
         ];
-        check("python", "\"\"\"About.\"\"\"\n\nx = 1\n", &wanted, expect![[""]]);
-        check("python", "import os\nfrom a import b\n\nx = 1\n", &wanted, expect![[""]]);
-        check("python", "x = 1\n", &["from a import (\n    b,\n    c,\n)"], expect![[""]]);
-        check("python", "from a import *\n", &["from a import b"], expect![[""]]);
+        check(
+            "python",
+            "\"\"\"About.\"\"\"\n\nx = 1\n",
+            &wanted,
+            expect![[r#"
+            """About."""
+
+            import os
+            import sys
+            from a import b, c as d
+            from e import *
+
+            x = 1
+        "#]],
+        );
+        check("python", "import os\nfrom a import b\n\nx = 1\n", &wanted, expect![[r#"
+            import os
+            from a import b, c as d
+            import sys
+            from e import *
+
+            x = 1
+        "#]]);
+        check("python", "x = 1\n", &["from a import (\n    b,\n    c,\n)"], expect![[r#"
+            from a import b, c
+
+            x = 1
+        "#]]);
+        check("python", "from a import *\n", &["from a import b"], expect![[r#"
+            from a import *
+        "#]]);
     }
 
     #[test]
     #[cfg(feature = "go")]
     fn go() {
         let wanted = ["import \"testing\"", "import (\n\t\"fmt\"\n\tx \"a/b\"\n)"];
-        check("go", "package a\n\nfunc f() {}\n", &wanted, expect![[""]]);
-        check("go", "package a\n\nimport \"fmt\"\n", &wanted, expect![[""]]);
-        check("go", "package a\n\nimport (\n\t\"fmt\"\n)\n", &wanted, expect![[""]]);
+        check(
+            "go",
+            "package a\n\nfunc f() {}\n",
+            &wanted,
+            expect![[r#"
+            package a
+
+            import (
+            	"testing"
+            	"fmt"
+            	x "a/b"
+            )
+
+            func f() {}
+        "#]],
+        );
+        check(
+            "go",
+            "package a\n\nimport \"fmt\"\n",
+            &wanted,
+            expect![[r#"
+            package a
+
+            import "fmt"
+            import (
+            	"testing"
+            	x "a/b"
+            )
+        "#]],
+        );
+        check(
+            "go",
+            "package a\n\nimport (\n\t\"fmt\"\n)\n",
+            &wanted,
+            expect![[r#"
+            package a
+
+            import (
+            	"fmt"
+            	"testing"
+            	x "a/b"
+            )
+        "#]],
+        );
     }
 
     #[test]
@@ -295,8 +368,28 @@ mod tests {
             "import { a, b as c } from './x'",
             "import { a } from './x';",
         ];
-        check("typescript", "f();\n", &wanted, expect![[""]]);
-        check("typescript", "import { d } from './x';\n\nf();\n", &wanted, expect![[""]]);
+        check(
+            "typescript",
+            "f();\n",
+            &wanted,
+            expect![[r#"
+            import test from 'node:test';
+            import { a, b as c } from './x';
+
+            f();
+        "#]],
+        );
+        check(
+            "typescript",
+            "import { d } from './x';\n\nf();\n",
+            &wanted,
+            expect![[r#"
+            import { d, a, b as c } from './x';
+            import test from 'node:test';
+
+            f();
+        "#]],
+        );
     }
 
     #[test]
@@ -307,7 +400,12 @@ mod tests {
             "javascript",
             "'use strict';\nconst { f } = require('./x');\nf();\n",
             &wanted,
-            expect![[""]],
+            expect![[r#"
+                'use strict';
+                const { f } = require('./x');
+                const assert = require('assert');
+                f();
+            "#]],
         );
     }
 }
