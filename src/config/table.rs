@@ -152,8 +152,9 @@ settings! {
     /// How much lower the temperature of each further try is.
     "validation.temperature_reduction" Workspace temperature_reduction: Fraction = Fraction::hundredths(10);
     /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
-    /// each workspace folder. What `.gitignore` or `.hearthignore` name is left out as well, and files
-    /// that look like a place for keys never leave this machine.
+    /// each workspace folder; of a dependency, for its path as it is shown (`serde/src/lib.rs`) or lies
+    /// in Cargo's registry (`serde-1.0.0/src/lib.rs`). What `.gitignore` or `.hearthignore` name is left
+    /// out as well, and files that look like a place for keys never leave this machine.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
     /// Tokens of a prompt that may show definitions and similar code of other files, at the most; 0 for
     /// none. What is unlikely to help is left out anyway.

@@ -156,7 +156,9 @@ impl Hearth {
                             .flatten(),
                     }
                 };
-                index.set_scope(scope);
+                // Aside: it asks the file system of every known file. A panic in it is in the log.
+                let index = Arc::clone(&index);
+                let _ = tokio::task::spawn_blocking(move || index.set_scope(scope)).await;
                 tokio::select! {
                     changed = settings.changed() => if changed.is_err() { return },
                     () = roots_changed.notified() => {}

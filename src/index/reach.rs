@@ -16,13 +16,15 @@ use ignore::{
     gitignore::{Gitignore, GitignoreBuilder},
 };
 
-use super::rules::Rules;
+use super::{dependencies::Package, rules::Rules};
 
 /// What may be read.
 #[derive(Debug)]
 pub(super) struct Reach {
     /// The innermost first.
     roots: Vec<Root>,
+    /// The user's globs, of what is outside of all roots.
+    excluded: Gitignore,
 }
 
 #[derive(Debug, Clone)]
@@ -48,14 +50,15 @@ impl Reach {
             .collect();
         roots.sort_by_key(|root| std::cmp::Reverse(root.path.components().count()));
         roots.dedup_by(|a, b| a.path == b.path);
-        Self { roots }
+        Self { roots, excluded: globs(Path::new(""), exclude) }
     }
 
     /// The same after an ignore file has changed.
     pub(super) fn with_new_rules(&self) -> Self {
         let rules = Arc::new(Rules::new());
         let renewed = |root: &Root| Root { rules: Arc::clone(&rules), ..root.clone() };
-        Self { roots: self.roots.iter().map(renewed).collect() }
+        let roots = self.roots.iter().map(renewed).collect();
+        Self { roots, excluded: self.excluded.clone() }
     }
 
     /// The innermost root around `path`.
@@ -78,6 +81,12 @@ impl Reach {
     /// Whether nothing excludes `path` by its name, whatever it is and if it is there or not.
     pub(super) fn allows(&self, path: &Path) -> bool {
         self.around(path).any(|root| root.allows(path))
+    }
+
+    /// Whether no glob of the user's means the file at `path` of a dependency.
+    pub(super) fn takes_of(&self, package: &Package, path: &Path) -> bool {
+        let names = package.names_of(path);
+        !names.iter().any(|name| self.excluded.matched_path_or_any_parents(name, false).is_ignore())
     }
 
     /// Every folder and file that may be read, each root's folders first seen before their files. A
