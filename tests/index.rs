@@ -118,15 +118,14 @@ impl House {
 
     /// Waits until the index says this; fails with what it says instead.
     async fn expect(&self, expected: Expect) {
-        let wanted = expected.data().trim().to_owned();
+        let wanted = expected.data().to_owned();
         let mut progress = self.index.progress();
         let reached = async {
-            while self.dump().trim() != unindented(&wanted) {
+            while unindented(&self.dump()) != unindented(&wanted) {
                 progress.changed().await.unwrap();
             }
         };
-        let limit = LIMIT;
-        if tokio::time::timeout(limit, reached).await.is_err() {
+        if tokio::time::timeout(LIMIT, reached).await.is_err() {
             expected.assert_eq(&self.dump());
         }
     }
@@ -162,9 +161,9 @@ fn write(folder: &TempDir, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// What `expect!` makes of its text.
+/// A text without the indentation that `expect!` takes off, whatever that is.
 fn unindented(text: &str) -> String {
-    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let lines: Vec<_> = text.trim().lines().map(str::trim).collect();
     lines.join("\n")
 }
 
