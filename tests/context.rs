@@ -1,5 +1,8 @@
 //! What a prompt shows of other files: chosen, held, bounded, and nothing of what is excluded.
 
+#[path = "support/texts.rs"]
+mod texts;
+
 use std::sync::{Arc, atomic::AtomicBool};
 
 use expect_test::{Expect, expect};
@@ -368,9 +371,7 @@ fn documents() -> impl Strategy<Value = String> {
         "\"ü\u{1F980}\u{200d}\u{feff} <|fim_prefix|> \\\"",
         "",
     ]);
-    let any = prop_oneof![4 => line.prop_map(str::to_owned), 1 => "\\PC{0,60}"];
-    prop::collection::vec((any, prop::sample::select(vec!["\n", "\r\n", "\r"])), 0..40)
-        .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+    texts::text(prop_oneof![4 => line.prop_map(str::to_owned), 1 => texts::line()], 40)
 }
 
 proptest! {

@@ -18,7 +18,9 @@ pub(super) fn flat(source: &str, node: Node<'_>, range: Range<usize>) -> String 
         return text.to_owned();
     }
     let (mut words, mut start) = (Vec::new(), range.start);
-    for aside in asides(node, &range) {
+    let may_have_asides = text.bytes().any(|byte| matches!(byte, b'/' | b'#'));
+    let asides = if may_have_asides { asides(node, &range) } else { Vec::new() };
+    for aside in asides {
         words.extend(source.get(start..aside.start).unwrap_or_default().split_whitespace());
         start = aside.end;
     }
