@@ -4,7 +4,7 @@
 //! Typed are bodies of functions of our own dependencies, pinned by `Cargo.lock`: a body is taken out
 //! of its file and written again, key by key, with the line breaks and the indentation that an editor
 //! adds. The next one stands in another file. Every key asks, and suggestions are never used again, so
-//! that every key sends a request. The prompts are those of [`hearth::task::complete`], all of it: the
+//! that every key sends a request. The prompts are those of [`hearth::task::ask`], all of it: the
 //! index of the packages, the shelf, the window, the layout.
 //!
 //! `tests/real/run --model models/hearth.gguf -- cargo bench --bench cache`
@@ -240,10 +240,9 @@ async fn ask(
     snapshot.owner.stop();
     let line = snapshot.text.byte_to_line(offset);
     let line = snapshot.text.byte_slice(snapshot.text.line_to_byte(line)..offset).to_string();
-    let ticket = task::ask(desk, &snapshot, offset);
     let before = desk.last().borrow().report.clone();
     let (desk_, settings) = (Arc::clone(desk), Arc::clone(settings));
-    task::complete(desk_, settings, snapshot, offset, ticket, Audience::Command).await;
+    task::ask(desk_, settings, snapshot, offset, Audience::Command).answer().await;
     let mut last = desk.last();
     let news = last
         .wait_for(|last| match (&last.report, &before) {

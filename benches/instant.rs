@@ -1,6 +1,6 @@
 //! What a key costs that is answered from memory: the lookup among all that is kept of a document, what
-//! is left of a suggestion that is typed along, and the gate on the model's own probabilities. The
-//! filters and the syntax gate behind them are in `fit`.
+//! is left of a suggestion that is typed along, and what the model's own probabilities
+//! decide. The filters and the syntax gate behind them are in `fit`.
 //!
 //! `cargo bench --bench instant`
 #![allow(missing_docs)]
@@ -109,10 +109,10 @@ fn benches(criterion: &mut Criterion) {
                 BatchSize::PerIteration,
             );
         });
-        group.bench_function(id("gate"), |bencher| {
+        group.bench_function(id("confidence"), |bencher| {
             bencher.iter_batched(
                 || {
-                    // Never shown: the gate is asked for what has not been.
+                    // Never shown: what has been is not doubted any more.
                     kept.owner.stop();
                     kept.runtime.block_on(async {
                         let ticket = kept.ask(0);
@@ -128,8 +128,8 @@ fn benches(criterion: &mut Criterion) {
                     })
                 },
                 |mut ticket| {
-                    let gate = |likelihood| unsure(likelihood, 0.02);
-                    let outcome = ticket.outcome(first_line, gate).now_or_never();
+                    let doubt = |likelihood| unsure(likelihood, 0.02);
+                    let outcome = ticket.outcome(first_line, doubt).now_or_never();
                     assert!(matches!(outcome, Some(Outcome::Nothing(_))), "{outcome:?}");
                 },
                 BatchSize::PerIteration,

@@ -34,6 +34,9 @@ const KEYS: usize = 400;
 /// What the model offers: nobody types it, and it stands in no file.
 const OFFERED: &str = "\u{b5}_never_typed";
 
+/// A pause while typing.
+const REST: Duration = Duration::from_secs(1);
+
 /// Generations that are stopped each way.
 const STOPS: usize = 100;
 
@@ -42,7 +45,7 @@ async fn main() {
     let mut page = String::from("milliseconds            median     p90     p99     max\n");
     let floor = floor();
     row(&mut page, "floor: pipe + socket", floor.clone());
-    let mut resident = 0;
+    let mut resident = (0.0, 0.0);
     for lines in [1_000, 10_000] {
         // A key goes out on the thread that pressed it: it would wake another one first from here.
         let replayed = OwnedTask::spawn(replay(lines)).join().await.expect("a replay");
@@ -65,8 +68,9 @@ async fn main() {
     }
     let _ = writeln!(
         page,
-        "resident after {KEYS} keys in 1,000 lines: {:.1} MiB",
-        resident as f64 / 1024.0
+        "resident after {KEYS} keys in 1,000 lines: {:.1} MiB, after a rest: {:.1} MiB",
+        resident.0 / 1024.0,
+        resident.1 / 1024.0
     );
     std::io::stdout().write_all(page.as_bytes()).expect("stdout");
 }
@@ -81,8 +85,8 @@ struct Replayed {
     disagreed: Vec<Duration>,
     /// From a cancel without an edit to the disconnect.
     cancelled: Vec<Duration>,
-    /// The server's memory after the keys, in KiB.
-    resident: usize,
+    /// The server's memory in KiB: in the moment of the last key, and after a rest.
+    resident: (f64, f64),
 }
 
 /// Types real lines into the middle of a file of `lines` lines.
@@ -101,13 +105,18 @@ async fn replay(lines: usize) -> Replayed {
         .expect("hearth starts");
     let (stdin, stdout) =
         (server.stdin.take().expect("a pipe"), server.stdout.take().expect("a pipe"));
-    let setup = Setup { encodings: vec!["utf-8"], ..Setup::default() };
+    let source = include_str!("../src/model/llama_server.rs");
+    let text: String = source.lines().cycle().take(lines).flat_map(|line| [line, "\n"]).collect();
+    // A small project: the file itself.
+    let project = tempfile::tempdir().expect("a folder");
+    let path = project.path().join("replayed.rs");
+    std::fs::write(&path, &text).expect("written");
+    let folders = vec![format!("file://{}", project.path().display())];
+    let setup = Setup { encodings: vec!["utf-8"], folders, ..Setup::default() };
     let mut client = setup.over(stdout, stdin).await;
     client.status(|status| status.state == StatusState::Warm).await;
 
-    let file = "file:///w/src/replayed.rs";
-    let source = include_str!("../src/model/llama_server.rs");
-    let text: String = source.lines().cycle().take(lines).flat_map(|line| [line, "\n"]).collect();
+    let file = &format!("file://{}", path.display());
     client.open(file, &text);
     client.settle().await;
     // What is typed: real code lines, one after the other, in the middle of a function's body.
@@ -148,14 +157,23 @@ async fn replay(lines: usize) -> Replayed {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id().expect("running")));
-    let resident = status.unwrap_or_default();
-    let resident = resident.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let resident = resident.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    let busy = resident(&server);
+    // Whoever types pauses now and then.
+    tokio::time::sleep(REST).await;
+    let resident = (busy, resident(&server));
     let disagreed = stops(&mut client, &model, file, middle, true).await;
     let cancelled = stops(&mut client, &model, file, middle, false).await;
     client.shutdown().await;
-    Replayed { to_model, to_editor, disagreed, cancelled, resident: resident.unwrap_or_default() }
+    Replayed { to_model, to_editor, disagreed, cancelled, resident }
+}
+
+/// What a process holds in memory, in KiB.
+fn resident(process: &tokio::process::Child) -> f64 {
+    let status = format!("/proc/{}/status", process.id().expect("running"));
+    let status = std::fs::read_to_string(status).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    kib.unwrap_or(f64::NAN)
 }
 
 fn ask(client: &Client, file: &str, at: Position) -> Pending {

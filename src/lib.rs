@@ -41,7 +41,8 @@
 //! 1. Protocol types stay in [`lsp`], [`handlers`] and [`server`]; a user of the library can complete
 //!    code without an editor. (`tests/house.rs`; `hearth complete` is such a user.)
 //! 2. A notification mutates before any `.await`; a request takes its snapshot first. No CPU work on
-//!    the read loop. (`tests/server.rs`, order over 10,000 edits.)
+//!    the read loop. (The types in `server::routes`; `tests/server.rs`, order over 10,000 edits;
+//!    `tests/house.rs` knows everything that starts a thread.)
 //! 3. A cloud provider's call takes a [`egress::Permit`], and [`egress`] alone makes one.
 //!    (`tests/permit.rs`.)
 //! 4. Text that may go to a cloud is made of pieces that know where they come from; nothing excluded
@@ -59,9 +60,10 @@
 //!     `tests/inline_completion.rs`.)
 //! 11. stdout belongs to the protocol; code and prompts stay out of logs and off the disk, but for the
 //!     copy that edits are checked in and the page that an editor is shown.
-//!     (`tests/inline_completion.rs`.)
+//!     (`tests/house.rs`; `tests/canary.rs`, the program at its most talkative.)
 //! 12. Text that spells a control token never acts as one. (`tests/providers.rs`, `tests/real.rs`.)
-//! 13. Nothing of a file that is excluded is in the index, open or not. (`tests/index.rs`.)
+//! 13. Nothing of a file that is excluded is in the index, open or not, and of one that the user has put
+//!     off limits no model is shown a word. (`tests/index.rs`, `tests/off_limits.rs`.)
 //! 14. What is private is asked of this machine alone, whatever fails here. (`tests/rules.rs`,
 //!     `tests/fallback.rs`, `tests/loopback.rs`, `tests/refactor.rs`.)
 //!

@@ -42,6 +42,8 @@ fn every_extension_is_described_with_all_its_fields() {
         prefill_per_second: Some(0),
         decode_per_second: Some(0),
         prompt_limit: Some(0),
+        output_limit: Some(0),
+        wait_milliseconds: Some(0),
         clouds: vec![String::new()],
     };
     let json = serde_json::to_value(all).expect("plain JSON");

@@ -316,6 +316,27 @@ async fn until(world: &World, need: &Need, is_so: impl Fn(&Decision) -> bool) {
 }
 
 #[tokio::test]
+async fn where_a_cloud_takes_no_connection_the_next_one_is_asked_at_once() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let cloud = FakeCloud::start(Api::Anthropic).await;
+    let clouds = json!({
+        "first": { "kind": "anthropic", "endpoint": gone, "model": "frontier" },
+        "second": { "kind": "anthropic", "endpoint": cloud.url(), "model": "frontier" },
+    });
+    let world = World::new(json!({ "router": { "cloud": clouds } })).await;
+    cloud.says(Says::text(["Hello."]));
+    let began = std::time::Instant::now();
+    // Not looked at before, as consent does not stand yet.
+    let need = Need::new(Work::ComplexReasoning, 10);
+    let followed = world.run(&need, Standing::Ask).await.expect("answered");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!((followed.by.offer.place.as_str(), followed.before.len()), ("second", 1));
+    assert_eq!(cloud.requests().iter().filter(|request| request.method == "POST").count(), 1);
+}
+
+#[tokio::test]
 async fn a_cloud_is_looked_at_where_consent_stands_and_no_word_is_said() {
     let cloud = FakeCloud::start(Api::Anthropic).await;
     let frontier = json!({ "kind": "anthropic", "endpoint": cloud.url(), "model": "frontier",

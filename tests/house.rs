@@ -112,10 +112,57 @@ fn protocol_types_stay_at_the_edge() {
 
 #[test]
 fn a_task_never_names_a_provider() {
-    let names = ["ProviderSetting", "Kind::Ollama", "Kind::LlamaServer", "Kind::OpenAi", "BuiltIn"];
+    let names =
+        ["ollama", "llama_server", "llamaserver", "openai", "anthropic", "builtin", "built_in"];
     for (name, code) in all().into_iter().filter(|(name, _)| name.starts_with("task/")) {
-        for provider in names {
+        let code = code.to_lowercase();
+        for provider in names.into_iter().chain(["providersetting", "cloudkind"]) {
             assert!(!code.contains(provider), "{name} knows of {provider}");
+        }
+    }
+}
+
+/// Where threads are started or borrowed: what parses, reads files, waits for a lock or computes.
+/// Everything else stays on the one thread that reads what the editor sends.
+const ASIDE: &[(&str, &str)] = &[
+    ("check/compile.rs", "reads manifests"),
+    ("check/ladder.rs", "parses an edit"),
+    ("check/trial.rs", "parses a test"),
+    ("check/workshop.rs", "copies a workspace"),
+    ("egress/border.rs", "reads files and writes the audit log"),
+    ("egress/consent.rs", "waits for a lock and for the disk"),
+    ("engine/worker.rs", "the built-in model"),
+    ("handlers/tally.rs", "writes what became of suggestions"),
+    ("index/mod.rs", "reads the workspace"),
+    ("model/built_in/mod.rs", "loads a model"),
+    ("session/mod.rs", "parses a document"),
+    ("session/task.rs", "work that parses and reads between its waits"),
+    ("task/analyze/mod.rs", "reads the index and files"),
+    ("task/complete.rs", "parses around a cursor, asks what is off limits"),
+    ("task/generation.rs", "builds a prompt"),
+];
+
+#[test]
+fn threads_are_started_where_it_is_known_why() {
+    let starts = ["spawn_blocking(", "thread::spawn(", "thread::Builder", "block_in_place("];
+    let mut found: Vec<String> = all()
+        .into_iter()
+        .filter(|(_, code)| starts.iter().any(|start| code.contains(start)))
+        .map(|(name, _)| name)
+        .collect();
+    found.sort();
+    let known: Vec<&str> = ASIDE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(found, known);
+}
+
+/// That a notification's handler is no future, and a request's reply owns what it works on, is said by
+/// the types in `server/routes.rs`.
+#[test]
+fn no_handler_holds_the_read_loop_up() {
+    for (name, code) in all().into_iter().filter(|(name, _)| name.starts_with("handlers/")) {
+        for waits in ["block_on(", "thread::sleep(", "blocking_lock(", "blocking_recv(", ".parse("]
+        {
+            assert!(!code.contains(waits), "{name}: {waits}");
         }
     }
 }

@@ -28,6 +28,8 @@ const GOOD: &str = "```rust\npub fn sum(all: &[u32]) -> u32 {\n    all.iter().su
 
 const TEST: &str = "```rust\n#[test]\nfn sums() {\n    assert_eq!(sum(&[1, 2]), 3);\n}\n```";
 
+const REPORT: &str = "- `sum` adds numbers up (src/lib.rs:4).";
+
 /// Where the cloud and the team's server are: addresses for documentation, which nobody has.
 const CLOUD: &str = "https://203.0.113.7:8443";
 const TEAM: &str = "http://198.51.100.9:8000";
@@ -143,6 +145,16 @@ impl World {
         self.model.requests().iter().filter(|request| request.body["stream"] == true).count()
     }
 
+    /// Has the model say this, to an analysis after it was asked what it wants to read; in how many
+    /// answers.
+    fn script(&self, analysis: bool, says: &str) -> usize {
+        if analysis {
+            self.model.script_completion([r#"{"tool": "answer", "argument": ""}"#]);
+        }
+        self.model.script_completion([says]);
+        1 + usize::from(analysis)
+    }
+
     /// Every task that there is, from the command line and in an editor, and each sent up by the user.
     async fn every_task(&self, trusted: bool) {
         let place = "src/lib.rs:6";
@@ -153,12 +165,29 @@ impl World {
             (&["refactor", "--private", place, "Use an iterator."], GOOD),
             (&["test", place, "--count", "1"], TEST),
             (&["test", "--cloud", place, "--count", "1"], TEST),
+            (&["analyze", "What is added up?"], REPORT),
+            (&["analyze", "--cloud", "What is added up?"], REPORT),
+            (&["analyze", "--private", "--kind", "architecture"], REPORT),
         ] {
-            self.model.script_completion([says]);
+            let requests = self.script(task[0] == "analyze", says);
             let asked = self.asked();
             let Output { stderr, .. } = self.hearth(task).await;
-            assert_eq!(self.asked(), asked + 1, "{task:?}: {}", String::from_utf8_lossy(&stderr));
+            let said = String::from_utf8_lossy(&stderr);
+            assert_eq!(self.asked(), asked + requests, "{task:?}: {said}");
         }
+        let asked = self.asked();
+        for task in [
+            &["analyze", "--map"][..],
+            &["context", "src/lib.rs:6:19"],
+            &["egress", "preview", "src/lib.rs"],
+            &["egress", "log"],
+            &["model"],
+            &["route", "large_codebase_analysis", "--tokens", "100000"],
+            &["status"],
+        ] {
+            self.hearth(task).await;
+        }
+        assert_eq!(self.asked(), asked, "these ask nobody for text");
         let mut options = self.settings.clone();
         options["workspaceTrust"] = json!(trusted);
         let root = self.root();
@@ -183,19 +212,37 @@ impl World {
         self.model.script_completion(["\n        total += 1;"]);
         let ghost =
             json!({ "textDocument": document, "position": at, "context": { "triggerKind": 1 } });
-        client.send_raw("textDocument/inlineCompletion", ghost).answer().await.expect("answered");
-        for (command, says) in
-            [("hearth.explain", "It adds."), ("hearth.refactor", GOOD), ("hearth.test", TEST)]
-        {
+        client
+            .send_raw("textDocument/inlineCompletion", ghost.clone())
+            .answer()
+            .await
+            .expect("answered");
+        client.send_raw("textDocument/completion", ghost).answer().await.expect("answered");
+        for method in ["textDocument/codeAction", "textDocument/codeLens"] {
+            let params = json!({ "textDocument": document, "range": { "start": at, "end": at },
+                "context": { "diagnostics": [], "triggerKind": 1 } });
+            client.send_raw(method, params).answer().await.expect("answered");
+        }
+        for (command, says) in [
+            ("hearth.explain", "It adds."),
+            ("hearth.refactor", GOOD),
+            ("hearth.test", TEST),
+            ("hearth.analyzeCodebase", REPORT),
+        ] {
             for cloud in [false, true] {
-                self.model.script_completion([says]);
+                let analysis = command == "hearth.analyzeCodebase";
+                let requests = self.script(analysis, says);
                 let asked = self.asked();
-                let place = json!({ "uri": file, "range": { "start": at, "end": at },
-                    "instruction": "Use an iterator.", "cloud": cloud });
-                let params = json!({ "command": command, "arguments": [place] });
+                let argument = if analysis {
+                    json!({ "question": "What is added up?", "cloud": cloud })
+                } else {
+                    json!({ "uri": file, "range": { "start": at, "end": at },
+                        "instruction": "Use an iterator.", "cloud": cloud })
+                };
+                let params = json!({ "command": command, "arguments": [argument] });
                 let pending = client.send_raw("workspace/executeCommand", params);
                 pending.answer().await.expect("answered");
-                assert_eq!(self.asked(), asked + 1, "{command}");
+                assert_eq!(self.asked(), asked + requests, "{command}");
             }
         }
         client.take("window/showMessage");

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Checker, Failure, MayCompile, Proposal, Skip, Verdict,
+    bed::Bed,
     cargo::{Artifact, Build, Built, compiled_from},
     condition,
     harness::Harness,
     ladder::Turn,
     manifest::Crates,
     process::End,
+    runner::Runner,
     toolchain::Row,
     workshop::Texts,
 };
@@ -126,6 +128,18 @@ impl Compilation {
         }
     }
 
+    /// What runs a generated test in `file`, built with the edit in it; or what is wrong with the edit.
+    pub(super) async fn bed(&self, proposal: &Proposal) -> Result<Result<Bed, Failure>, Skip> {
+        if matches!(self.means, Means::Cargo { .. }) {
+            return Ok(self.harness(&proposal.file).await?.map(Bed::Cargo));
+        }
+        if let (_, Verdict::Failed(failure)) = self.compiles(proposal).await {
+            return Ok(Err(failure));
+        }
+        self.workshop.sync(&self.edited).await?;
+        Ok(Ok(Bed::Tool(Runner::of(&self.workshop, &proposal.file, &proposal.root)?)))
+    }
+
     /// The rung of the tests that are there.
     pub(super) async fn tests_pass(&self, file: &Path) -> Verdict {
         match self.try_tests(file).await {
@@ -145,7 +159,7 @@ impl Compilation {
     /// The harness that has a file's tests, built with the edit in it; or what is wrong with the edit.
     pub(super) async fn harness(&self, file: &Path) -> Result<Result<Harness, Failure>, Skip> {
         let Means::Cargo { cargo, crates } = &self.means else {
-            return Err(Skip::NoTool("test harness for this language"));
+            return Err(Skip::NoTool("way to run the project's own tests"));
         };
         let workshop = &*self.workshop;
         workshop.sync(&self.edited).await?;

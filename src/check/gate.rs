@@ -2,7 +2,7 @@
 //!
 //! Half-written code has errors before anything is suggested, so the two are compared: what brackets
 //! are open on the cursor's line are closed for both, what the suggestion opens is closed for it.
-//! Only the enclosing item is parsed; the first parse is made while the model is still thinking.
+//! Only the enclosing item is parsed, once for all that is shown there.
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,7 +13,8 @@ use super::Place;
 use crate::syntax::{Language, borders, errors::error_bytes, lexer::Brackets};
 
 /// An item larger than this is checked in the largest part around the cursor that is not, in bytes.
-/// At some 4 MB/s the first parse then takes at most 8 ms, on nobody's critical path.
+/// At some 4 MB/s the first parse then takes at most 8 ms: while the model thinks, or, where what is
+/// shown is in memory already, in front of the user.
 const LARGEST_ITEM: usize = 32 << 10;
 
 /// The item around a cursor, parsed.

@@ -1,13 +1,15 @@
 //! Whether a text holds. Knows source text, trees and the tools of this machine, not models.
 //!
-//! Two ways in. A completion is made fit to show by its [`Surroundings`], in microseconds. A new text
-//! for a whole item, a [`Proposal`], climbs the ladder of a [`Checker`]: parsed, compared with what it
-//! replaces, formatted, compiled, tested. A generated test is put to a [`Trial`]: it must pass time
-//! after time, and fail where the function it is for is broken.
+//! Three ways in. A completion is made fit to show by its [`Surroundings`]: comparisons of lines, and
+//! one more parse of the item around it, a few milliseconds at the most. A new text for a whole item,
+//! a [`Proposal`], climbs the ladder of a [`Checker`]: parsed, compared with what it replaces,
+//! formatted, compiled, tested. A generated test is put to a [`Trial`]: it must pass time after time,
+//! and fail where the function it is for is broken.
 //!
 //! Nothing here ever writes into the user's tree: what is compiled and run is a copy, and compiling
 //! or running it takes a permission that only trust and settings can mint ([`Rights`]).
 
+mod bed;
 mod cargo;
 mod compile;
 mod condition;
@@ -19,11 +21,13 @@ mod harness;
 pub mod ladder;
 mod manifest;
 mod mutate;
+mod operators;
 mod overlay;
 pub mod permission;
 mod process;
 pub mod proposal;
 pub mod report;
+mod runner;
 mod sandbox;
 mod shape;
 mod toolchain;

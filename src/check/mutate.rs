@@ -1,13 +1,13 @@
 //! Breaks a function, one place at a time: other operators, boundaries, constants, results, branches
-//! that are never taken, statements left out. Works on the syntax tree of Rust; what does not compile
-//! is for the compiler to say.
+//! that are never taken, statements left out. Works on the syntax tree; what does not compile is for
+//! the compiler to say. Of languages other than Rust less is broken ([`operators`]).
 
 use std::{ops::Range, sync::atomic::AtomicBool};
 
 use ropey::Rope;
 use tree_sitter::Node;
 
-use super::Mutant;
+use super::{Mutant, operators};
 use crate::syntax::{Language, errors::error_bytes};
 
 impl Mutant {
@@ -38,26 +38,33 @@ pub(super) fn mutants(
 ) -> Vec<Mutant> {
     let never = AtomicBool::new(false);
     let parse = |text: &str| language.parse(&Rope::from_str(text), None, &never);
-    let Some(tree) = parse(text).filter(|_| language.id == "rust") else { return Vec::new() };
-    let mut found = Vec::new();
-    let mut breaker = Breaker { text, found: &mut found };
-    breaker.walk(tree.root_node(), range, false);
+    let Some(tree) = parse(text) else { return Vec::new() };
     let errors = error_bytes(tree.root_node());
-    let mut rounds: Vec<(usize, Kind, Mutant)> = Vec::new();
-    for (kind, mutant) in found {
-        let round = rounds.iter().filter(|(_, other, _)| *other == kind).count();
-        rounds.push((round, kind, mutant));
-    }
-    rounds.sort_by_key(|(round, kind, _)| (*round, *kind));
-    rounds
+    let found = match language.id {
+        "rust" => of_rust(tree.root_node(), text, range),
+        other => operators::broken(other, tree.root_node(), text, range),
+    };
+    found
         .into_iter()
-        .map(|(_, _, mutant)| mutant)
         .filter(|mutant| {
             let broken = mutant.of(text).and_then(|text| parse(&text));
             broken.is_some_and(|tree| error_bytes(tree.root_node()) <= errors)
         })
         .take(most)
         .collect()
+}
+
+fn of_rust(root: Node<'_>, text: &str, range: &Range<usize>) -> Vec<Mutant> {
+    let mut found = Vec::new();
+    let mut breaker = Breaker { text, found: &mut found };
+    breaker.walk(root, range, false);
+    let mut rounds: Vec<(usize, Kind, Mutant)> = Vec::new();
+    for (kind, mutant) in found {
+        let round = rounds.iter().filter(|(_, other, _)| *other == kind).count();
+        rounds.push((round, kind, mutant));
+    }
+    rounds.sort_by_key(|(round, kind, _)| (*round, *kind));
+    rounds.into_iter().map(|(_, _, mutant)| mutant).collect()
 }
 
 struct Breaker<'a> {
@@ -215,7 +222,7 @@ fn values(of: &str) -> &'static [&'static str] {
 }
 
 /// What an operator, or a method much like one, is replaced by.
-fn others(operator: &str) -> &'static [&'static str] {
+pub(super) fn others(operator: &str) -> &'static [&'static str] {
     match operator {
         "+" => &["-"],
         "-" => &["+"],

@@ -11,9 +11,10 @@ use std::{
 };
 
 use super::{
-    Checker, Failure, Isolation, Progress, Proposal, Rights, Skip, Step, Verdict, condition,
+    Checker, Failure, Isolation, Progress, Proposal, Rights, Skip, Step, Verdict,
+    bed::Bed,
+    condition,
     coverage::Coverage,
-    harness::Harness,
     mutate::mutants,
     process::End,
     shape,
@@ -162,12 +163,12 @@ impl Checker {
         let compilation = self.compilation(&trial.proposal, may_compile).await?;
         let (workshop, edited) = (&*compilation.workshop, &compilation.edited);
         judgement.isolation = Some(workshop.sandbox().isolation());
-        let harness = match compilation.harness(&trial.proposal.file).await? {
-            Ok(harness) => harness,
+        let bed = match compilation.bed(&trial.proposal).await? {
+            Ok(bed) => bed,
             Err(failure) => return dropped(Dropped::DoesNotCompile(failure)),
         };
-        let all = harness.list(workshop).await?;
-        let Some(test) = harness.named(&all, &trial.test) else {
+        let all = bed.list(workshop, &trial.test).await?;
+        let Some(test) = bed.named(&all, &trial.test) else {
             return dropped(Dropped::NotFound);
         };
         let test = [test];
@@ -175,7 +176,7 @@ impl Checker {
         for n in 1..=trial.repeats {
             progress(Step::Repeat { n, of: trial.repeats });
             let begun = Instant::now();
-            let tested = harness.run(workshop, &test, workshop.limits().run).await?;
+            let tested = bed.run(workshop, &test, workshop.limits().run).await?;
             longest = longest.max(begun.elapsed());
             let failure = match tested.end {
                 End::TimedOut => return dropped(Dropped::Hangs),
@@ -198,7 +199,7 @@ impl Checker {
         let written = edited.get(&trial.proposal.file).map_or("", String::as_str);
         let bench = Bench {
             workshop,
-            harness: &harness,
+            bed: &bed,
             test: &test,
             time,
             copies: workshop.copies(&trial.proposal.file),
@@ -230,12 +231,13 @@ impl Checker {
         if let Some(example) = survivor {
             return dropped(Dropped::KillsNothing { tried: judgement.mutants, example });
         }
+        let Bed::Cargo(harness) = &bed else { return dropped(Dropped::NoMutants) };
         workshop.sync(edited).await?;
         let others: Vec<String> =
             harness.of_module(all).into_iter().filter(|other| !test.contains(other)).collect();
         let coverage = Coverage {
             workshop,
-            harness: &harness,
+            harness,
             copies: &workshop.copies(&path),
             lines: line_of(&source, range.start)..=line_of(&source, range.end),
         };
@@ -267,7 +269,7 @@ impl Trial {
 /// What a broken target is tried with.
 struct Bench<'a> {
     workshop: &'a Workshop,
-    harness: &'a Harness,
+    bed: &'a Bed,
     test: &'a [String],
     time: Duration,
     /// Where the test's file is in the copy, and the lines of test code in it.
@@ -281,13 +283,17 @@ impl Bench<'_> {
     /// Whether the test notices. `None` if the broken target does not compile, does not end (that may
     /// be the machine), or panics itself: of that, a test that asserts nothing fails as well.
     async fn notices(&self, texts: &Texts) -> Result<Option<bool>, Skip> {
-        if !self.harness.builds(self.workshop, texts).await? {
+        if !self.bed.builds(self.workshop, texts).await? {
             return Ok(None);
         }
-        let tested = self.harness.run(self.workshop, self.test, self.time).await?;
+        let tested = self.bed.run(self.workshop, self.test, self.time).await?;
+        let in_test_code = || match self.bed {
+            Bed::Cargo(_) => self.in_test_code(&tested.said),
+            Bed::Tool(runner) => runner.blames_test(&tested.said),
+        };
         Ok(match tested.end {
             End::Success => Some(false),
-            End::Failure if !tested.aborted && self.in_test_code(&tested.said) => Some(true),
+            End::Failure if !tested.aborted && in_test_code() => Some(true),
             End::Failure | End::TimedOut | End::TooMuchOutput => None,
         })
     }

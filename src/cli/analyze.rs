@@ -124,6 +124,7 @@ fn place(
     let index = Arc::new(Index::start(Scope {
         roots: vec![root.clone()],
         exclude: settings.privacy_exclude.clone(),
+        exclude_from: std::env::current_dir().into_iter().collect(),
         cargo_home: None,
     }));
     let user: Arc<dyn User> = if std::io::stdin().is_terminal() {
@@ -131,7 +132,8 @@ fn place(
     } else {
         Arc::new(Nobody)
     };
-    let grounds = Grounds { root, state: config::state_folder(), trust: Trust::Stored };
+    let (state, trust) = (config::state_folder(), Trust::Stored);
+    let grounds = Grounds { root, state, trust, open: None };
     let reach = Reach::new(&grounds, &settings, user, wish);
     let desk = Arc::new(Desk::open(Client::new()?, subscription, index));
     Ok((keep, Place { desk, settings, reach }))

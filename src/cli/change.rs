@@ -3,7 +3,7 @@
 //! stdout gets a diff that held and nothing else, so that it can be piped into `git apply`.
 
 use std::{
-    io::{BufReader, IsTerminal as _, Stderr, Stdin, Write as _},
+    io::{BufReader, ErrorKind, IsTerminal as _, Stderr, Stdin, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -24,7 +24,7 @@ use crate::{
     model::Client,
     session::{Document, Session},
     task::{
-        self, Desk, Edit, Ground, Grounds, Outcome, Reach, Stage, Wish,
+        self, Desk, Edit, Ground, Grounds, Outcome, Reach, Stage, Standing, Wish,
         refactor::{self, Action},
     },
 };
@@ -115,7 +115,7 @@ fn run(place: &str, work: Work, how: &How, assignments: &[String]) -> anyhow::Re
             None => Arc::new(Nobody),
         };
         let (root, state) = (root.clone(), config::state_folder());
-        let grounds = Grounds { root, state, trust: egress::Trust::Stored };
+        let grounds = Grounds { root, state, trust: egress::Trust::Stored, open: None };
         let reach = Reach::new(&grounds, &settings, user, how.wish());
         outcome(&place, work, settings, &document, grounds.root, (rights, reach)).await
     });
@@ -133,7 +133,7 @@ fn run(place: &str, work: Work, how: &How, assignments: &[String]) -> anyhow::Re
         }
     };
     if how.apply {
-        write(&file, &edit)?;
+        write(&edit)?;
     }
     std::io::stdout().lock().write_all(edit.diff().as_bytes())?;
     let mut about = std::io::stderr().lock();
@@ -234,9 +234,17 @@ async fn rights(
 }
 
 /// Writes the change, unless the file is not what it was any more.
-fn write(file: &Path, edit: &Edit) -> anyhow::Result<()> {
+fn write(edit: &Edit) -> anyhow::Result<()> {
+    let file = &edit.proposal.file;
     let shown = file.display();
-    let now = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
-    ensure!(now == edit.proposal.text, "{shown} was changed meanwhile; nothing is written");
+    match std::fs::read_to_string(file) {
+        Ok(now) => ensure!(
+            edit.standing != Standing::Missing && now == edit.proposal.text,
+            "{shown} was changed meanwhile; nothing is written"
+        ),
+        Err(error) if error.kind() == ErrorKind::NotFound && edit.standing == Standing::Missing => {
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
+    }
     std::fs::write(file, edit.text()).with_context(|| format!("cannot write {shown}"))
 }

@@ -72,10 +72,8 @@ async fn complete(
         Ok(Err(_)) | Err(_) => bail!("the model was not loaded within {} s", LOADING.as_secs()),
     }
     index.settled().await;
-    let ticket = task::ask(&desk, &snapshot, offset);
-    let answer =
-        task::complete(Arc::clone(&desk), settings, snapshot, offset, ticket, Audience::Command)
-            .await;
+    let asked = task::ask(Arc::clone(&desk), settings, snapshot, offset, Audience::Command);
+    let answer = asked.answer().await;
     let report = desk.last().borrow().report.clone();
     Ok((answer, report))
 }

@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
         let (found, ()) = futures::join!(search.discover(), index.settled());
         anyhow::Ok(found.choice.ok())
     })?;
-    let preview = task::preview(&index, &settings, serving.as_ref(), &snapshot, offset);
+    let preview = task::preview(&index, &settings, serving.as_ref(), &snapshot, offset)
+        .map_err(anyhow::Error::msg)?;
     let Some(built) = &preview.built else {
         let room = preview.room;
         writeln!(std::io::stderr(), "the cursor's line alone is larger than {room} tokens")?;

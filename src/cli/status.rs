@@ -100,7 +100,7 @@ pub(super) fn run(arguments: &Arguments, assignments: &[String]) -> anyhow::Resu
 /// What became of suggestions.
 fn in_words(counts: &Counts) -> String {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
-    let Counts { shown, accepted, accepted_in_part, looked_at, unchanged, .. } = counts;
+    let Counts { shown, accepted, accepted_in_part, looked_at, unchanged, lost_sight, .. } = counts;
     let mut words = vec![format!(
         "suggestions of the last {DAYS} days: {shown} shown, {accepted} accepted and \
          {accepted_in_part} in part ({})",
@@ -113,6 +113,9 @@ fn in_words(counts: &Counts) -> String {
             percent(kept)
         )
     }));
+    if *lost_sight > 0 {
+        words.push(format!("{lost_sight} not known, as their document was closed before"));
+    }
     let on_screen = counts.on_screen_ms.checked_div(counts.timed);
     words.extend(on_screen.map(|time| format!("on screen for {time} ms on average")));
     words.join("; ")
@@ -133,6 +136,7 @@ mod tests {
         counts = Counts {
             looked_at: 10,
             unchanged: 8,
+            lost_sight: 3,
             accepted_bytes: 200,
             kept_bytes: 180,
             timed: 4,
@@ -142,8 +146,8 @@ mod tests {
         assert_eq!(
             in_words(&counts),
             "suggestions of the last 30 days: 40 shown, 9 accepted and 1 in part (25 %); 90 % of the \
-             accepted text still stood half a minute later, 8 of 10 unchanged; on screen for 750 ms on \
-             average"
+             accepted text still stood half a minute later, 8 of 10 unchanged; 3 not known, as their \
+             document was closed before; on screen for 750 ms on average"
         );
     }
 }

@@ -40,6 +40,7 @@ impl Workspace {
         Arc::new(Index::start(Scope {
             roots: vec![self.root.clone()],
             exclude: settings.privacy_exclude.clone(),
+            exclude_from: std::env::current_dir().into_iter().collect(),
             cargo_home: settings.context_dependencies.then(config::cargo_home).flatten(),
         }))
     }

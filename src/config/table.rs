@@ -151,10 +151,14 @@ settings! {
     "validation.max_retries_on_failure" Workspace max_retries: Bounded<0, 10> = Bounded::new(3);
     /// How much lower the temperature of each further try is.
     "validation.temperature_reduction" Workspace temperature_reduction: Fraction = Fraction::hundredths(10);
-    /// Files that no model is ever shown anything of, as patterns in the notation of `.gitignore`, from
-    /// each workspace folder; of a dependency, for its path as it is shown (`serde/src/lib.rs`) or lies
-    /// in Cargo's registry (`serde-1.0.0/src/lib.rs`). What `.gitignore` or `.hearthignore` name is left
-    /// out as well, and files that look like a place for keys never leave this machine.
+    /// Files that no model is ever shown anything of, on this machine or elsewhere, also while you have
+    /// them open: nothing is suggested in them, and nothing of them is in what is asked of other files.
+    /// Patterns in the notation of `.gitignore`, from each workspace folder, in either case of letters;
+    /// of a dependency, for its path as it is shown (`serde/src/lib.rs`) or lies in Cargo's registry
+    /// (`serde-1.0.0/src/lib.rs`). `!` takes nothing back, and while one of them cannot be read no model
+    /// is shown any file. What `.gitignore` or `.hearthignore` name is left out of prompts in other
+    /// files, and is completed on this machine alone. Files that look like a place for keys never leave
+    /// this machine.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
     /// Tokens of a prompt that may show definitions and similar code of other files, at the most; 0 for
     /// none. What is unlikely to help is left out anyway.

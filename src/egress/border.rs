@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     inspect::Inspection,
     redact::Redactor,
 };
-use crate::config::Settings;
+use crate::{config::Settings, session::Session};
 
 /// The border of one workspace, as settings and trust are now; one for each conversation. Cheap to
 /// clone. All but [`clear`](Self::clear) and [`is_trusted`](Self::is_trusted) block: they read files
@@ -31,6 +31,8 @@ pub(super) struct Inner {
     decisions: Decisions,
     log: Log,
     redactor: Mutex<Redactor>,
+    /// What is open in the editor: a text that is not on disk yet has secrets as well.
+    pub(super) open: Option<Arc<Session>>,
 }
 
 impl Border {
@@ -52,7 +54,17 @@ impl Border {
             decisions: Decisions::new(state),
             log: Log::new(state),
             redactor: Mutex::default(),
+            open: None,
         })))
+    }
+
+    /// The same, to which the editor's unsaved texts are known. For a border that is just made.
+    #[must_use]
+    pub fn with_open(mut self, session: Arc<Session>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.open = Some(session);
+        }
+        self
     }
 
     /// The workspace's folder, canonical.
@@ -190,6 +202,7 @@ impl Border {
             manifest: inspection.manifest(host, parcel.destination.model().to_owned()),
             restorer,
             destination: parcel.destination,
+            left: AtomicBool::new(false),
         };
         permit.measure(count);
         Ok(Examined { permit, standing })
@@ -205,7 +218,7 @@ fn unrecorded(error: std::io::Error) -> Refusal {
 }
 
 /// Runs on a thread that may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {

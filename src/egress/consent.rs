@@ -66,6 +66,17 @@ impl Decisions {
         Self { folder: state.to_owned() }
     }
 
+    /// Does what waits for a lock and for the disk on a thread that may.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        folder: &Path,
+        work: impl FnOnce(&Self, &Path) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let (decisions, folder) = (self.clone(), folder.to_owned());
+        let working = tokio::task::spawn_blocking(move || work(&decisions, &folder));
+        working.await.map_err(io::Error::other)?
+    }
+
     /// Trusts a folder and all below it, or takes that back. Answers with the canonical folder.
     pub fn trust(&self, folder: &Path, trusted: bool) -> io::Result<PathBuf> {
         let folder = fs::canonicalize(folder)?;

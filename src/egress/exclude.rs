@@ -13,7 +13,10 @@ use ignore::{
     gitignore::{Gitignore, GitignoreBuilder},
 };
 
-use super::{Refusal, Withheld};
+use super::{
+    Refusal, Withheld,
+    off_limits::{SETTING, globs, named, resolve},
+};
 
 /// Places for keys and passwords, in the notation of `.gitignore`, compared without regard to case.
 /// No setting takes one of them back.
@@ -123,7 +126,7 @@ impl Exclusions {
         Ok(Self {
             top: top.to_owned(),
             sensitive: globs(&root, "the built-in list", &built_in)?,
-            excluded: globs(&root, "privacy.exclude", exclude)?,
+            excluded: globs(&root, SETTING, exclude)?,
             private: globs(&root, "privacy.private", private)?,
             global,
             root,
@@ -172,17 +175,15 @@ impl Exclusions {
 
     fn is_private(&self, relative: &Path) -> bool {
         let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
-        plain && self.private.matched_path_or_any_parents(relative, false).is_ignore()
+        plain && named(&self.private, relative, false)
     }
 
     fn allow(&self, relative: &Path, shown: &str) -> Result<(), Withheld> {
         let path = shown.to_owned();
-        let named =
-            |globs: &Gitignore| globs.matched_path_or_any_parents(relative, false).is_ignore();
-        if named(&self.sensitive) {
+        if named(&self.sensitive, relative, false) {
             return Err(Withheld::Sensitive { path });
         }
-        if named(&self.excluded) {
+        if named(&self.excluded, relative, false) {
             return Err(Withheld::Excluded { path });
         }
         let whole = self.root.join(relative);
@@ -261,33 +262,6 @@ fn read(folder: &Path, file: &Path) -> Result<Option<Gitignore>, String> {
         added.map_err(|error| format!("{}: {error}", file.display()))?;
     }
     globs.build().map(Some).map_err(|error| error.to_string())
-}
-
-fn globs(root: &Path, setting: &'static str, patterns: &[String]) -> Result<Gitignore, Refusal> {
-    let unread = |error: ignore::Error| Refusal::Pattern { setting, detail: error.to_string() };
-    let mut globs = GitignoreBuilder::new(root);
-    globs.case_insensitive(true).map_err(unread)?;
-    for pattern in patterns {
-        globs.add_line(None, pattern).map_err(unread)?;
-    }
-    globs.build().map_err(unread)
-}
-
-/// Where a path leads. A file that is not on disk (yet, or any more) is looked up by its folder; a
-/// link that leads nowhere is an error.
-fn resolve(path: &Path) -> std::io::Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Err(error)
-            if error.kind() == std::io::ErrorKind::NotFound
-                && fs::symlink_metadata(path).is_err() =>
-        {
-            let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-                return Err(error);
-            };
-            Ok(resolve(folder)?.join(name))
-        }
-        resolved => resolved,
-    }
 }
 
 fn slashes(path: &Path) -> Option<String> {

@@ -16,6 +16,7 @@ use super::{
     Withheld,
     border::Inner,
     exclude::Verdict,
+    off_limits::resolve,
     redact::{Found, Redactor, strings},
     secrets,
 };
@@ -161,8 +162,9 @@ impl<'b> Inspection<'b> {
         verdict
     }
 
-    /// Takes note of the secrets of a whole file: a piece of it may hold a part of one, or repeat one
-    /// where no rule sees what it is. `path` is relative to the workspace.
+    /// Takes note of the secrets of a whole file, as the disk and as the editor has it: a piece of it may
+    /// hold a part of one, or repeat one where no rule sees what it is. `path` is relative to the
+    /// workspace.
     fn learn(&mut self, path: &str) -> Result<(), Withheld> {
         let unresolved = |detail: String| Withheld::Unresolved { path: path.to_owned(), detail };
         let file = self.border.exclusions.root().join(path);
@@ -170,10 +172,18 @@ impl<'b> Inspection<'b> {
             Ok(text) => text,
             Err(error) => return Err(unresolved(error.to_string())),
         };
-        if let Some(text) = text {
+        for text in text.into_iter().chain(self.unsaved(&file)) {
             self.redactor.learn(&text, &secrets::find(path, &text));
         }
         Ok(())
+    }
+
+    /// What the editor has of a file, under whatever name it opened it.
+    fn unsaved(&self, file: &Path) -> Vec<String> {
+        let open = self.border.open.as_ref().map(|session| session.snapshots()).unwrap_or_default();
+        let same = |path: &Path| path == file || resolve(path).is_ok_and(|path| path == file);
+        let of_file = open.into_iter().filter(|it| it.path.as_deref().is_some_and(same));
+        of_file.map(|snapshot| snapshot.text.to_string()).collect()
     }
 
     fn mark(&mut self, text: String) -> Marked {

@@ -3,12 +3,15 @@
 //! A permit owns the text that was cleared. Only [`Examined::seal`](super::Examined::seal) makes
 //! one; it cannot be cloned, read from a file or put together.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value as Json;
 use url::Url;
 
 use super::{
     Border, Destination, Manifest, Refusal, Restorer, Role, Tool, ToolCall,
     audit::{self, Decision},
+    border,
 };
 
 /// A part of a turn, cleared.
@@ -27,7 +30,7 @@ pub struct ClearedTurn {
 }
 
 /// The one thing a cloud provider sends from. Good for one request and for sending the same bytes
-/// again to the same host after a 429 or a dropped connection.
+/// again to the same host after a 429 or a dropped connection, each time with its line in the log.
 pub struct Permit {
     pub(super) border: Border,
     pub(super) destination: Destination,
@@ -38,6 +41,8 @@ pub struct Permit {
     pub(super) max_output_tokens: usize,
     pub(super) manifest: Manifest,
     pub(super) restorer: Restorer,
+    /// Whether the text has left: then each further time is written down as well.
+    pub(super) left: AtomicBool,
 }
 
 impl Permit {
@@ -83,14 +88,18 @@ impl Permit {
         Err(refusal)
     }
 
+    /// A provider says so before each time that it sends the text. The first has its line in the audit
+    /// log since the permit was made, a further one gets its own here; without a line nothing is sent.
+    pub async fn leaves(&self) -> Result<(), Refusal> {
+        if !self.left.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (border, manifest) = (self.border.clone(), self.manifest.clone());
+        border::blocking(move || record(&border, &manifest, Decision::Sent, "again")).await
+    }
+
     pub(super) fn record(&self, decision: Decision, reason: &str) -> Result<(), Refusal> {
-        self.border.record(&audit::Request {
-            destination: &self.manifest.destination,
-            model: &self.manifest.model,
-            manifest: Some(&self.manifest),
-            decision,
-            reason,
-        })
+        record(&self.border, &self.manifest, decision, reason)
     }
 
     pub fn model(&self) -> &str {
@@ -127,6 +136,21 @@ impl Permit {
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
+}
+
+fn record(
+    border: &Border,
+    manifest: &Manifest,
+    decision: Decision,
+    reason: &str,
+) -> Result<(), Refusal> {
+    border.record(&audit::Request {
+        destination: &manifest.destination,
+        model: &manifest.model,
+        manifest: Some(manifest),
+        decision,
+        reason,
+    })
 }
 
 impl std::fmt::Debug for Permit {

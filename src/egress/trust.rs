@@ -30,15 +30,19 @@ impl Trust {
         root: &Path,
         user: &dyn User,
     ) -> io::Result<bool> {
-        if let Some(decided) = self.decided(decisions, root)? {
+        let decided = decisions.aside(root, move |decisions, root| self.decided(decisions, root));
+        if let Some(decided) = decided.await? {
             return Ok(decided);
         }
         let Some(trusted) = user.trusts(root).await else { return Ok(false) };
-        // Another answer may have come meanwhile, from another window.
-        if let Some(decided) = self.decided(decisions, root)? {
-            return Ok(decided);
-        }
-        decisions.trust(root, trusted)?;
-        Ok(trusted)
+        let keeping = decisions.aside(root, move |decisions, root| {
+            // Another answer may have come meanwhile, from another window.
+            if let Some(decided) = self.decided(decisions, root)? {
+                return Ok(decided);
+            }
+            decisions.trust(root, trusted)?;
+            Ok(trusted)
+        });
+        keeping.await
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn analyze(
         root: root.ok_or_else(no_folder)?.clone(),
         state: hearth.trust.state().map(Path::to_owned),
         trust: hearth.trust.source(),
+        open: Some(Arc::clone(&hearth.session)),
     };
     let job = Job {
         desk: hearth.desk().ok_or_else(Error::internal_error)?,

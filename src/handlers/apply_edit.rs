@@ -1,20 +1,21 @@
-//! `workspace/applyEdit`: one edit for one version of a document.
+//! `workspace/applyEdit`: one edit for one version of a document, or for a file that is not open.
 //!
 //! An editor refuses an edit for a version that it has left behind. The edit is then moved onto the
 //! newer one, as long as what it replaces is untouched.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use tower_lsp::gen_lsp_types::{
     AnnotatedTextEdit, ApplyWorkspaceEditParams, ApplyWorkspaceEditRequest, ChangeAnnotation,
-    DocumentChange, Edit as TextDocumentEditItem, OptionalVersionedTextDocumentIdentifier,
-    TextDocumentEdit, TextDocumentIdentifier, TextEdit, Uri, WorkspaceEdit, WorkspaceEditMetadata,
+    CreateFile, DocumentChange, Edit as TextDocumentEditItem,
+    OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextDocumentIdentifier, TextEdit,
+    Uri, WorkspaceEdit, WorkspaceEditMetadata,
 };
 
 use crate::{
     lsp::{ClientCaps, Outbox, convert},
-    session::Document,
-    task::Edit,
+    session::Session,
+    task::{Edit, Standing},
 };
 
 /// How often an edit follows a user who goes on typing.
@@ -33,27 +34,31 @@ pub(super) enum Applied {
     Outdated,
 }
 
-/// Has the editor apply `edit` to `document`. Waits for the user where the editor asks.
+/// Has the editor apply `edit`. Waits for the user where the editor asks.
 pub(super) async fn apply(
     outbox: &Outbox,
     client: ClientCaps,
-    document: &Arc<Document>,
+    session: &Session,
     edit: &Edit,
 ) -> Applied {
     let mut edit = edit.clone();
     for _ in 0..TRIES {
-        let now = document.snapshot();
-        if now.version != edit.snapshot.version || now.text != edit.snapshot.text {
-            match edit.onto(now) {
-                Some(moved) => edit = moved,
-                None => return Applied::Outdated,
-            }
+        match edit.now(session) {
+            Some(now) => edit = now,
+            None => return Applied::Outdated,
+        }
+        if edit.standing == Standing::Missing && !client.creates_files {
+            return Applied::No(Some(
+                "this editor makes no files for a language server".to_owned(),
+            ));
         }
         let answer = outbox.ask_user::<ApplyWorkspaceEditRequest>(params(&edit, client)).await;
+        let left_behind =
+            || edit.now(session).is_none_or(|now| now.snapshot.version != edit.snapshot.version);
         match answer {
             Ok(answer) if answer.applied => return Applied::Yes,
             // The editor was ahead of us: its change has arrived by now or is about to.
-            Ok(_) if document.snapshot().version != edit.snapshot.version => {}
+            Ok(_) if left_behind() => {}
             Ok(answer) => return Applied::No(answer.failure_reason),
             Err(error) => return Applied::No(Some(error.to_string())),
         }
@@ -78,13 +83,20 @@ fn params(edit: &Edit, client: ClientCaps) -> ApplyWorkspaceEditParams {
     let edit_of = if client.document_changes {
         let changes = TextDocumentEdit {
             text_document: OptionalVersionedTextDocumentIdentifier {
-                version: Some(edit.snapshot.version),
-                text_document_identifier: TextDocumentIdentifier { uri },
+                version: (edit.standing == Standing::Open).then_some(edit.snapshot.version),
+                text_document_identifier: TextDocumentIdentifier { uri: uri.clone() },
             },
             edits: edits.map(|text_edit| annotated(text_edit, confirm)).collect(),
         };
+        let made = (edit.standing == Standing::Missing).then_some(CreateFile {
+            uri,
+            options: None,
+            annotation_id: None,
+        });
+        let made = made.map(DocumentChange::CreateFile);
+        let changes = DocumentChange::TextDocumentEdit(changes);
         WorkspaceEdit {
-            document_changes: Some(vec![DocumentChange::TextDocumentEdit(changes)]),
+            document_changes: Some(made.into_iter().chain([changes]).collect()),
             change_annotations: confirm
                 .then(|| HashMap::from([(UNCHECKED.to_owned(), annotation)])),
             ..WorkspaceEdit::default()

@@ -17,7 +17,6 @@ use tower_lsp::gen_lsp_types::{
 use super::{Hearth, Reply, inline_completion::word};
 use crate::{
     lsp::convert,
-    session::task::OwnedTask,
     task::{self, Answer, Audience},
 };
 
@@ -39,18 +38,12 @@ pub fn completion(hearth: &Hearth, params: CompletionParams) -> Reply<Completion
     let Some(desk) = hearth.desk() else { return future::ready(Ok(list(Vec::new()))).boxed() };
     let encoding = hearth.encoding();
     let offset = convert::to_offset(&snapshot.text, position, encoding);
-    let ticket = task::ask(&desk, &snapshot, offset).following();
     let text = snapshot.text.clone();
-    let completing = OwnedTask::spawn(task::complete(
-        desk,
-        hearth.settings.get(),
-        snapshot,
-        offset,
-        ticket,
-        Audience::Popup(PATIENCE),
-    ));
+    let audience = Audience::Popup(PATIENCE);
+    let answer =
+        super::completed(task::ask(desk, hearth.settings.get(), snapshot, offset, audience));
     async move {
-        let Some(Answer::Suggestions(suggestions)) = completing.join().await else {
+        let Some(Answer::Suggestions(suggestions)) = answer.await else {
             return Ok(list(Vec::new()));
         };
         let suggestion = suggestions.into_iter().next().unwrap_or_default();

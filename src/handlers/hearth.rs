@@ -1,7 +1,7 @@
 //! What all handlers share.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tower_lsp::Client;
 
 use super::{
-    CurrentSettings, EditorUser, WorkspaceTrust, consent::Consent, progress::Running, show::Screen,
-    tally,
+    CurrentSettings, EditorUser, WorkspaceTrust, progress::Running, show::Screen, tally,
+    test_runs::TestRuns,
 };
 use crate::{
     check::{Checker, Limits},
-    config::{self, Layers, Toolchains},
+    config::{self, Layers, Settings, Toolchains},
     index::{Index, Scope},
     lsp::{ClientCaps, Outbox},
     model,
@@ -34,7 +34,7 @@ pub struct Hearth {
     pub(super) gone: CancellationToken,
     /// Work that a user can cancel.
     pub(super) running: Running,
-    pub(super) consent: Consent,
+    pub(super) test_runs: TestRuns,
     pub(super) screen: Screen,
     pub(super) checker: Arc<Checker>,
     client: OnceLock<ClientCaps>,
@@ -60,26 +60,34 @@ pub struct Hearth {
     pub(super) watching_parent: Mutex<Option<OwnedTask>>,
 }
 
+/// Where a server keeps things, and how much its checks may take.
+#[derive(Debug)]
+pub struct Premises {
+    pub cache: PathBuf,
+    pub state: Option<PathBuf>,
+    pub limits: Limits,
+}
+
 impl Hearth {
     pub fn new(
         client: Client,
         session: Arc<Session>,
         index: Arc<Index>,
         layers: Layers,
-        cache: &Path,
-        state: Option<PathBuf>,
+        premises: Premises,
         gone: CancellationToken,
     ) -> Self {
         let outbox = Outbox::new(client);
+        let Premises { cache, state, limits } = premises;
         Self {
             session,
             running: Running::default(),
-            consent: Consent::default(),
+            test_runs: TestRuns::default(),
             screen: Screen::new(outbox.clone(), cache.join("shown")),
             checker: Arc::new(Checker::new(
                 cache.join("check"),
                 Toolchains::of_environment(),
-                Limits::default(),
+                limits,
             )),
             trust: WorkspaceTrust::new(state, Arc::new(EditorUser::new(outbox.clone()))),
             settings: Arc::new(CurrentSettings::new(layers, outbox.clone())),
@@ -143,26 +151,24 @@ impl Hearth {
         session.set_follower(Arc::clone(&index) as Arc<dyn Follower>);
         let (mut settings, roots_changed) =
             (self.settings.subscribe(), Arc::clone(&self.roots_changed));
+        let scope = |session: &Session, settings: &Settings| Scope {
+            roots: session.roots(),
+            exclude: settings.privacy_exclude.clone(),
+            exclude_from: Vec::new(),
+            cargo_home: settings.context_dependencies.then(config::cargo_home).flatten(),
+        };
+        // Before the first request: what is off limits is so from the first.
+        index.set_scope(scope(&session, &settings.borrow_and_update()));
         let task = OwnedTask::spawn(async move {
             loop {
-                let scope = {
-                    let settings = settings.borrow_and_update();
-                    Scope {
-                        roots: session.roots(),
-                        exclude: settings.privacy_exclude.clone(),
-                        cargo_home: settings
-                            .context_dependencies
-                            .then(config::cargo_home)
-                            .flatten(),
-                    }
-                };
-                // Aside: it asks the file system of every known file. A panic in it is in the log.
-                let index = Arc::clone(&index);
-                let _ = tokio::task::spawn_blocking(move || index.set_scope(scope)).await;
                 tokio::select! {
                     changed = settings.changed() => if changed.is_err() { return },
                     () = roots_changed.notified() => {}
                 }
+                let scope = scope(&session, &settings.borrow_and_update());
+                // Aside: every known file is looked at. A panic in it is in the log.
+                let index = Arc::clone(&index);
+                let _ = tokio::task::spawn_blocking(move || index.set_scope(scope)).await;
             }
         });
         keep(&self.scoping, task);

@@ -24,7 +24,7 @@ use crate::{
         convert,
         ext::{ACCEPTED, PlaceArguments},
     },
-    session::{Encoding, task::OwnedTask},
+    session::Encoding,
     task::{self, Answer, Audience},
 };
 
@@ -42,23 +42,16 @@ pub fn inline_completion(
     let Some(desk) = hearth.desk() else { return empty() };
     let encoding = hearth.encoding();
     let offset = convert::to_offset(&snapshot.text, position, encoding);
-    let ticket = task::ask(&desk, &snapshot, offset);
     let text = snapshot.text.clone();
     let selected = params.context.selected_completion_info;
     let audience = match params.context.trigger_kind {
         InlineCompletionTriggerKind::Invoked => Audience::Invoked,
         _ => Audience::GhostText,
     };
-    let completing = OwnedTask::spawn(task::complete(
-        desk,
-        hearth.settings.get(),
-        snapshot,
-        offset,
-        ticket,
-        audience,
-    ));
+    let answer =
+        super::completed(task::ask(desk, hearth.settings.get(), snapshot, offset, audience));
     async move {
-        match completing.join().await {
+        match answer.await {
             Some(Answer::Suggestions(suggestions)) => {
                 let accepted = accepted(uri);
                 let item = |suggestion: &String| {

@@ -90,6 +90,7 @@ impl LanguageServer for Hearth {
     }
 
     async fn shutdown(&self) -> Result<()> {
+        self.session.farewell();
         if let Some(state) = self.trust.state() {
             tally::write(&self.session, state.to_owned()).await;
         }

@@ -13,7 +13,7 @@ use crate::{
     model::fim,
     route::{Health, State},
     session::task::OwnedTask,
-    task::{Desk, desk::Last},
+    task::{Desk, MOST_OUTPUT, desk::Last},
 };
 
 /// Tells the client now and at every change.
@@ -77,6 +77,13 @@ fn params(desk: &Desk, health: &Health, last: &Last, settings: &Settings) -> Sta
         prefill_per_second,
         decode_per_second,
         prompt_limit: speed.prompt_tokens(target).filter(|limit| *limit < ceiling),
+        output_limit: Some(speed.output_tokens(MOST_OUTPUT)).filter(|limit| *limit < MOST_OUTPUT),
+        wait_milliseconds: serving.map(|_| match settings.debounce_ms.set() {
+            Some(wait) => wait.get(),
+            None => {
+                u64::try_from(speed.debounce(None, Duration::ZERO).as_millis()).unwrap_or_default()
+            }
+        }),
         clouds: settings.clouds.resolve().into_iter().flatten().map(|cloud| cloud.name).collect(),
     }
 }

@@ -83,7 +83,8 @@ impl WorkspaceTrust {
         let decisions =
             decisions.ok_or_else(|| Error::invalid_params("there is no home folder"))?;
         let Some(trusted) = self.user.trusts(root).await else { return Ok(None) };
-        decisions.trust(root, trusted).map_err(|error| Error::invalid_params(error.to_string()))?;
+        let keeping = decisions.aside(root, move |decisions, root| decisions.trust(root, trusted));
+        keeping.await.map_err(|error| Error::invalid_params(error.to_string()))?;
         Ok(Some(trusted))
     }
 }

@@ -59,12 +59,21 @@ const MAX_THREADS: usize = 4;
 pub struct Scope {
     /// Absolute folders; one may lie inside of another.
     pub roots: Vec<PathBuf>,
-    /// Globs in the manner of a `.gitignore`, from each root: what is never read. Of a dependency they hold
-    /// for `NAME-VERSION/src/lib.rs`, as it lies in the registry, and for `NAME/src/lib.rs`, as it is shown.
+    /// Globs in the manner of a `.gitignore`: what is never read. Of a dependency they also hold for
+    /// `NAME-VERSION/src/lib.rs`, as it lies in the registry, and for `NAME/src/lib.rs`, as it is shown.
     pub exclude: Vec<String>,
+    /// Folders that these read from beside the roots: the one that a command runs in.
+    pub exclude_from: Vec<PathBuf>,
     /// Cargo's folder, in whose registry the workspace's dependencies lie, of which the public
     /// signatures count. `None` where they do not.
     pub cargo_home: Option<PathBuf>,
+}
+
+impl Scope {
+    /// Every folder that what is excluded reads from.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        [self.roots.as_slice(), &self.exclude_from].concat()
+    }
 }
 
 /// How far the index is.
@@ -105,7 +114,7 @@ impl Index {
             started.inspect_err(|error| tracing::error!(%error, "no thread for the index")).ok()
         });
         let threads = threads.collect();
-        shared.set_reach(Reach::new(&scope.roots, &scope.exclude), scope.cargo_home.clone());
+        shared.set_reach(Reach::new(&scope), scope.cargo_home.clone());
         Self { shared, scope: Mutex::new(scope), threads }
     }
 
@@ -118,8 +127,7 @@ impl Index {
     pub fn set_scope(&self, scope: Scope) {
         let mut before = self.scope.lock().unwrap_or_else(PoisonError::into_inner);
         if *before != scope {
-            let reach = Reach::new(&scope.roots, &scope.exclude);
-            self.shared.set_reach(reach, scope.cargo_home.clone());
+            self.shared.set_reach(Reach::new(&scope), scope.cargo_home.clone());
             *before = scope;
         }
     }
@@ -237,6 +245,18 @@ fn give_way() {
 /// Elsewhere a priority is that of a process.
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
+
+/// Returns what is free to the system, of all threads. glibc keeps what each once had: half a megabyte
+/// for every thread that has parsed, and all that the first scan took.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn give_back() {
+    // SAFETY: it touches no memory that is in use, and takes the allocator's own locks.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other allocators do so by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_back() {}
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The index's work on what is outside of the workspace: which packages its code names, and the public
 //! signatures of their sources.
 //!
-//! The user's globs hold here as well; ignore files do not, for they speak of the folders they are in.
+//! What is off limits is so here as well; ignore files do not count, for they speak of the folders they are in.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -84,6 +84,8 @@ pub(super) struct Queue {
     pub(super) found: usize,
     /// Files of the last scan that were too many.
     pub(super) too_many: usize,
+    /// Work has taken memory that nobody has given back yet.
+    pub(super) worked: bool,
 }
 
 impl Queue {

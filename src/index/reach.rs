@@ -1,9 +1,9 @@
 //! What may be read: the files below the roots that nothing excludes. One authority for walking
 //! everything and for looking at one file, so that the two can never disagree.
 //!
-//! `.gitignore` (the user's global one and `.git/info/exclude` included), `.hearthignore` and the
-//! globs of `privacy.exclude` hold; hidden files and links are left out. A file that does not exist
-//! is not within reach.
+//! `.gitignore` (the user's global one and `.git/info/exclude` included), `.hearthignore` and what is
+//! off limits hold; hidden files and links are left out. A file that does not exist is not within
+//! reach, and nothing is while the list of what is off limits cannot be read.
 
 use std::{
     fs,
@@ -11,46 +11,51 @@ use std::{
     sync::Arc,
 };
 
-use ignore::{
-    DirEntry, WalkBuilder,
-    gitignore::{Gitignore, GitignoreBuilder},
-};
+use ignore::{DirEntry, WalkBuilder};
 
-use super::{dependencies::Package, rules::Rules};
+use super::{Scope, dependencies::Package, rules::Rules};
+use crate::egress::OffLimits;
 
 /// What may be read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reach {
     /// The innermost first.
     roots: Vec<Root>,
-    /// The user's globs, of what is outside of all roots.
-    excluded: Gitignore,
+    /// What is off limits; `None` while that cannot be read, and nothing else either.
+    off_limits: Option<Arc<OffLimits>>,
 }
 
 #[derive(Debug, Clone)]
 struct Root {
     path: PathBuf,
-    /// The user's globs, from this root.
-    excluded: Gitignore,
+    /// Of all roots.
+    off_limits: Arc<OffLimits>,
     rules: Arc<Rules>,
 }
 
 impl Reach {
-    /// Globs that cannot be understood are named in a warning and left out.
-    pub(super) fn new(roots: &[PathBuf], exclude: &[String]) -> Self {
+    pub(super) fn new(scope: &Scope) -> Self {
         let rules = Arc::new(Rules::new());
-        let mut roots: Vec<_> = roots
+        let off_limits = match OffLimits::new(&scope.folders(), &scope.exclude) {
+            Ok(off_limits) => Arc::new(off_limits),
+            Err(unread) => {
+                tracing::error!(%unread, "nothing of the workspace is read");
+                return Self::default();
+            }
+        };
+        let mut roots: Vec<_> = scope
+            .roots
             .iter()
             .filter(|path| path.is_absolute())
             .map(|path| Root {
                 path: path.clone(),
-                excluded: globs(path, exclude),
+                off_limits: Arc::clone(&off_limits),
                 rules: Arc::clone(&rules),
             })
             .collect();
         roots.sort_by_key(|root| std::cmp::Reverse(root.path.components().count()));
         roots.dedup_by(|a, b| a.path == b.path);
-        Self { roots, excluded: globs(Path::new(""), exclude) }
+        Self { roots, off_limits: Some(off_limits) }
     }
 
     /// The same after an ignore file has changed.
@@ -58,7 +63,7 @@ impl Reach {
         let rules = Arc::new(Rules::new());
         let renewed = |root: &Root| Root { rules: Arc::clone(&rules), ..root.clone() };
         let roots = self.roots.iter().map(renewed).collect();
-        Self { roots, excluded: self.excluded.clone() }
+        Self { roots, off_limits: self.off_limits.clone() }
     }
 
     /// The innermost root around `path`.
@@ -83,10 +88,11 @@ impl Reach {
         self.around(path).any(|root| root.allows(path))
     }
 
-    /// Whether no glob of the user's means the file at `path` of a dependency.
+    /// Whether the file at `path` of a dependency is not off limits, whatever it is called.
     pub(super) fn takes_of(&self, package: &Package, path: &Path) -> bool {
-        let names = package.names_of(path);
-        !names.iter().any(|name| self.excluded.matched_path_or_any_parents(name, false).is_ignore())
+        let Some(off_limits) = &self.off_limits else { return false };
+        let is_listed = |name: &Path| off_limits.list(name, false);
+        !is_listed(path) && !package.names_of(path).iter().any(|name| is_listed(name))
     }
 
     /// Every folder and file that may be read, each root's folders first seen before their files. A
@@ -118,7 +124,7 @@ impl Root {
     fn takes(&self, path: &Path, is_folder: bool) -> bool {
         let name = path.file_name().unwrap_or_default();
         !name.as_encoded_bytes().starts_with(b".")
-            && !self.excluded.matched(path, is_folder).is_ignore()
+            && !self.off_limits.list(path, is_folder)
             && !self.rules.exclude(path, is_folder)
     }
 
@@ -154,19 +160,4 @@ pub(super) fn is_file(entry: &DirEntry) -> bool {
 
 pub(super) fn is_folder(entry: &DirEntry) -> bool {
     entry.file_type().is_some_and(|kind| kind.is_dir())
-}
-
-fn globs(root: &Path, exclude: &[String]) -> Gitignore {
-    let mut builder = GitignoreBuilder::new(root);
-    for glob in exclude {
-        // A list of what to leave out has no way back in.
-        let glob = glob.trim_start_matches('!');
-        if let Err(error) = builder.add_line(None, glob) {
-            tracing::warn!(%error, "a glob of 'privacy.exclude' that cannot be understood");
-        }
-    }
-    builder.build().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the globs of 'privacy.exclude' cannot be used");
-        Gitignore::empty()
-    })
 }

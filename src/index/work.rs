@@ -22,6 +22,7 @@ use super::{
     Contents, File, Origin, Progress, Skip,
     contents::About,
     extract::Draft,
+    give_back,
     modules::Packages,
     outside::Outside,
     queue::{Buffer, Job, Queue},
@@ -53,7 +54,7 @@ impl Shared {
             contents: RwLock::default(),
             queue: Mutex::default(),
             wake: Condvar::new(),
-            reach: RwLock::new(Arc::new(Reach::new(&[], &[]))),
+            reach: RwLock::new(Arc::new(Reach::default())),
             packages: Packages::default(),
             outside: Mutex::default(),
             watch: Mutex::default(),
@@ -204,6 +205,7 @@ impl Shared {
             }
             let mut queue = self.lock();
             queue.busy.retain(|busy| *busy != job);
+            queue.worked = true;
             self.tell(&queue);
         }
     }
@@ -221,6 +223,13 @@ impl Shared {
                 queue.due.remove(&job);
                 queue.busy.push(job.clone());
                 return Some(job);
+            }
+            let rests = queue.busy.is_empty() && queue.due.is_empty() && queue.typed.is_empty();
+            if rests && std::mem::take(&mut queue.worked) {
+                drop(queue);
+                give_back();
+                queue = self.lock();
+                continue;
             }
             queue = match next_rest {
                 Some(left) => {

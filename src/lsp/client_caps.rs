@@ -2,7 +2,9 @@
 //!
 //! Features ask these flags, never the raw tree and never the client's name.
 
-use tower_lsp::gen_lsp_types::{ClientCapabilities, CodeActionTag, PositionEncodingKind};
+use tower_lsp::gen_lsp_types::{
+    ClientCapabilities, CodeActionTag, PositionEncodingKind, ResourceOperationKind,
+};
 
 use super::ext::ASKS_INSTRUCTION;
 use crate::session::Encoding;
@@ -31,6 +33,8 @@ pub struct ClientCaps {
     pub apply_edit: bool,
     /// Takes edits that say which version of a document they are for.
     pub document_changes: bool,
+    /// Makes files as part of an edit.
+    pub creates_files: bool,
     /// Shows annotated edits to the user and asks where they need it.
     pub change_annotations: bool,
     /// Knows that an edit is a refactoring where it is told.
@@ -71,6 +75,11 @@ impl ClientCaps {
                 .is_some_and(|tags| tags.value_set.contains(&CodeActionTag::LLMGenerated)),
             apply_edit: workspace.and_then(|all| all.apply_edit).unwrap_or(false),
             document_changes: edit.and_then(|all| all.document_changes).unwrap_or(false),
+            creates_files: edit.is_some_and(|all| {
+                let operations = all.resource_operations.as_deref().unwrap_or_default();
+                all.document_changes == Some(true)
+                    && operations.contains(&ResourceOperationKind::Create)
+            }),
             change_annotations: edit.is_some_and(|all| all.change_annotation_support.is_some()),
             edit_metadata: edit.and_then(|all| all.metadata_support).unwrap_or(false),
             code_lens: text_document.is_some_and(|all| all.code_lens.is_some()),

@@ -197,6 +197,14 @@ pub struct StatusParams {
     /// machine is fast enough for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_limit: Option<usize>,
+    /// Tokens that an answer may have so that the model has said it in time; absent where the machine is
+    /// fast enough for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_limit: Option<usize>,
+    /// How long a request that nobody asked for waits at most for another key, the editor's own wait
+    /// being part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_milliseconds: Option<u64>,
     /// Names of the clouds that are set up, for what is too large or too hard for this machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clouds: Vec<String>,

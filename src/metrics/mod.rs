@@ -36,6 +36,9 @@ pub enum Count {
     /// Half a minute after a suggestion or a part of it was accepted, `kept` of its `accepted` bytes
     /// still stood.
     Survived { accepted: usize, kept: usize },
+    /// The document or the editor was closed within that half minute, or more was accepted in it than
+    /// is followed: nobody knows how much of it will have stood.
+    LostSight,
     /// It was on the screen for so long, as an editor's plugin says.
     OnScreen(Duration),
 }
@@ -53,6 +56,8 @@ pub struct Counts {
     pub looked_at: u64,
     /// Those of them that stood unchanged.
     pub unchanged: u64,
+    /// Acceptances that could not be looked at then: their document or the editor was closed before.
+    pub lost_sight: u64,
     /// Bytes of those that were looked at, and how many of them still stood.
     pub accepted_bytes: u64,
     pub kept_bytes: u64,
@@ -79,6 +84,7 @@ impl Counts {
                 self.accepted_bytes += accepted as u64;
                 self.kept_bytes += kept.min(accepted) as u64;
             }
+            Count::LostSight => self.lost_sight += 1,
             Count::OnScreen(time) => {
                 self.timed += 1;
                 self.on_screen_ms += u64::try_from(time.as_millis()).unwrap_or_default();
@@ -95,6 +101,7 @@ impl AddAssign for Counts {
         sum(&mut self.accepted_in_part, other.accepted_in_part);
         sum(&mut self.looked_at, other.looked_at);
         sum(&mut self.unchanged, other.unchanged);
+        sum(&mut self.lost_sight, other.lost_sight);
         sum(&mut self.accepted_bytes, other.accepted_bytes);
         sum(&mut self.kept_bytes, other.kept_bytes);
         sum(&mut self.timed, other.timed);
@@ -200,6 +207,7 @@ mod tests {
         other.count(Count::Accepted);
         other.count(Count::Survived { accepted: 10, kept: 10 });
         other.count(Count::Survived { accepted: 10, kept: 5 });
+        other.count(Count::LostSight);
         other.count(Count::OnScreen(Duration::from_millis(700)));
         other.write(state.path()).expect("it is written");
         one.write(state.path()).expect("there is nothing to add");
@@ -210,6 +218,7 @@ mod tests {
             accepted_in_part: 0,
             looked_at: 2,
             unchanged: 1,
+            lost_sight: 1,
             accepted_bytes: 20,
             kept_bytes: 15,
             timed: 1,
@@ -234,7 +243,7 @@ mod tests {
         assert_eq!(mode(&state) & 0o777, 0o700);
         let text = fs::read_to_string(state.join(FILE)).expect("text");
         let today = today();
-        let counts = r#"{"shown":1,"accepted":0,"acceptedInPart":0,"lookedAt":0,"unchanged":0,"acceptedBytes":0,"keptBytes":0,"timed":0,"onScreenMs":0}"#;
+        let counts = r#"{"shown":1,"accepted":0,"acceptedInPart":0,"lookedAt":0,"unchanged":0,"lostSight":0,"acceptedBytes":0,"keptBytes":0,"timed":0,"onScreenMs":0}"#;
         assert_eq!(text, format!(r#"{{"{today}":{counts}}}"#));
     }
 

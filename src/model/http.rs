@@ -1,9 +1,10 @@
 //! HTTP to model servers on this machine and on the private network, and nowhere else.
 //!
 //! A pooled client for each, and one for each unix socket. They use no proxy and follow no redirect;
-//! the one connects to loopback addresses alone, the other also to hosts that the user counts as private. Names are resolved here,
-//! and a name that leads elsewhere is refused like an address that does. Nothing that a server sends
-//! is read without a limit. Clouds have a client of their own, behind the border: `cloud`.
+//! the one connects to loopback addresses alone, the other also to hosts that the user counts as
+//! private. Names are resolved here, and a name that leads elsewhere is refused like an address that
+//! does. Nothing that a server sends is read without a limit. Clouds have a client of their own, behind
+//! the border: `cloud`.
 
 use std::{error::Error, fmt::Display, sync::Arc, time::Duration};
 

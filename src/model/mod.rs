@@ -288,6 +288,21 @@ impl ModelError {
             Self::TooLong { .. } | Self::Relayed { .. } | Self::NotLocal { .. } => false,
         }
     }
+
+    /// The same for a log: without a server's own words, which may quote what it was sent.
+    #[must_use]
+    pub fn unquoted(&self) -> Self {
+        let mut error = self.clone();
+        if let Self::NoModel { detail, .. }
+        | Self::Busy { detail, .. }
+        | Self::Refused { detail, .. }
+        | Self::Malformed { detail, .. }
+        | Self::BrokenStream { detail, .. } = &mut error
+        {
+            "…".clone_into(detail);
+        }
+        error
+    }
 }
 
 fn of(tokens: Option<usize>) -> String {

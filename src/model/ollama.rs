@@ -64,8 +64,7 @@ impl Ollama {
     /// `None` for a model that writes no text.
     async fn facts(&self, tag: Tag, running: &Running) -> Option<ModelFacts> {
         let loaded = running.models.iter().find(|model| model.name == tag.name);
-        let relayed =
-            named_relayed(&tag.name) || tag.remote_host.is_some() || tag.remote_model.is_some();
+        let relayed = tag.is_relayed();
         let shown = if relayed {
             self.known().relayed.insert(tag.name.clone());
             None
@@ -211,6 +210,14 @@ impl Provider for Ollama {
     }
 }
 
+/// Models that run elsewhere, at a server that may be Ollama whatever format it is spoken to in: a name
+/// of the user's own says nothing of that.
+pub(super) async fn relayed(endpoint: &Endpoint) -> impl Iterator<Item = String> + use<> {
+    let tags = endpoint.get::<Tags>("/api/tags", "Ollama's list of models").await;
+    let models = tags.map(|tags| tags.models).unwrap_or_default();
+    models.into_iter().filter(Tag::is_relayed).map(|tag| tag.name)
+}
+
 /// Models of ollama.com by their names, which end in `:cloud` or `-cloud`. Any other end of that
 /// kind is taken for one too: to refuse a local model is the smaller mistake.
 pub(super) fn named_relayed(name: &str) -> bool {
@@ -310,6 +317,12 @@ struct Tag {
     remote_model: Option<String>,
     #[serde(default)]
     remote_host: Option<String>,
+}
+
+impl Tag {
+    fn is_relayed(&self) -> bool {
+        named_relayed(&self.name) || self.remote_host.is_some() || self.remote_model.is_some()
+    }
 }
 
 #[derive(Default, Deserialize)]

@@ -5,8 +5,11 @@
 //! its own. Sources: OpenAI's API reference, vLLM's `protocol.py`, LM Studio's REST API v0.
 
 use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, Ordering},
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -17,7 +20,7 @@ use super::{
     embedding::only_embeds,
     filter::Filter,
     http::Body,
-    ollama::{Message, named_relayed},
+    ollama::{self, Message, named_relayed},
     render,
     sse::Sse,
     stream::{Fault, MAX_MESSAGE, Step, Wire, events},
@@ -29,12 +32,18 @@ pub struct OpenAi {
     endpoint: Endpoint,
     /// It has refused to say how likely its tokens are.
     keeps_odds: AtomicBool,
+    /// Models that run elsewhere: Ollama speaks this format too, and relays.
+    relayed: Mutex<HashSet<String>>,
 }
 
 impl OpenAi {
     /// The server at `endpoint`, whose URL may end in `/v1` or not.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint: endpoint.without("/v1"), keeps_odds: AtomicBool::new(false) }
+        Self {
+            endpoint: endpoint.without("/v1"),
+            keeps_odds: AtomicBool::new(false),
+            relayed: Mutex::default(),
+        }
     }
 
     async fn sight(&self) -> Result<Sighting, ModelError> {
@@ -44,6 +53,8 @@ impl OpenAi {
             .await
             .map(|list| list.data.into_iter().map(|model| (model.id.clone(), model)).collect())
             .unwrap_or_default();
+        let relayed = ollama::relayed(&self.endpoint).await;
+        self.relayed().extend(relayed);
         let models = listed.data.into_iter().filter_map(|model| {
             let studio = more.remove(&model.id).unwrap_or_default();
             let facts = ModelFacts {
@@ -55,7 +66,7 @@ impl OpenAi {
                 trained_context: studio.max_context_length,
                 quantization: studio.quantization,
                 architecture: studio.arch,
-                relayed: named_relayed(&model.id),
+                relayed: self.is_relayed(&model.id),
                 name: model.id,
                 ..ModelFacts::default()
             };
@@ -66,9 +77,16 @@ impl OpenAi {
         Ok(Sighting { kind: Kind::OpenAi, version: None, slots: None, models: models.collect() })
     }
 
-    /// Ollama speaks this format too, and relays.
+    fn is_relayed(&self, model: &str) -> bool {
+        named_relayed(model) || self.relayed().contains(model)
+    }
+
+    fn relayed(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.relayed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn refuse_relayed(&self, model: &str) -> Result<(), ModelError> {
-        if named_relayed(model) {
+        if self.is_relayed(model) {
             let endpoint = self.endpoint.as_str().to_owned();
             return Err(ModelError::Relayed { endpoint, model: model.to_owned() });
         }

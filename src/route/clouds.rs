@@ -176,7 +176,7 @@ impl CloudLine {
             while Instant::now() <= *ends.lock().unwrap_or_else(PoisonError::into_inner) {
                 let failed = failed(&cloud, look).await;
                 if let Some(why) = &failed {
-                    tracing::info!(cloud = cloud.name(), "down: {why}");
+                    tracing::info!(cloud = cloud.name(), "down: {}", why.unquoted());
                 }
                 down.store(failed.is_some(), Ordering::Relaxed);
                 tokio::time::sleep(look.interval).await;
@@ -207,7 +207,11 @@ impl CloudLine {
             self.try_once(permit, temperature, heard).await.map_err(|error| {
                 let Some(named) = error.wait() else { return Setback::Final(error) };
                 let doubled = 2_u32.saturating_pow(waits.fetch_add(1, Ordering::Relaxed));
-                tracing::info!(cloud = self.cloud.name(), "{error}; it is asked again");
+                tracing::info!(
+                    cloud = self.cloud.name(),
+                    "{}; it is asked again",
+                    error.unquoted()
+                );
                 let own = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
                 Setback::Wait(named.unwrap_or(own), error)
             })

@@ -58,10 +58,10 @@ impl Farther {
     /// Where every task is private, there is nobody: nothing that could connect is made.
     fn new(client: &Client, settings: &Settings) -> Self {
         let interval = Duration::from_secs(settings.health_interval_seconds.get());
+        let nowhere = || Search { places: Vec::new(), ..search(client, settings) };
         if settings.local_only {
-            let nowhere = Search { places: Vec::new(), ..search(client, settings) };
             return Self {
-                cluster: Arc::new(Cluster::start(nowhere, interval)),
+                cluster: Arc::new(Cluster::start(nowhere(), interval)),
                 clouds: Arc::default(),
             };
         }
@@ -69,11 +69,17 @@ impl Farther {
         for complaint in complaints {
             tracing::warn!("{complaint}");
         }
-        let private = Client::private(&settings.private_hosts).unwrap_or_else(|error| {
-            tracing::error!("the private network cannot be reached: {error}");
-            client.clone()
-        });
-        let cluster = network_search(&private, settings);
+        // Its certificates of the world cost megabytes: only where there is somebody to connect to.
+        let cluster = match private_places(settings).next() {
+            None => nowhere(),
+            Some(_) => match Client::private(&settings.private_hosts) {
+                Ok(private) => network_search(&private, settings),
+                Err(error) => {
+                    tracing::error!("the private network cannot be reached: {error}");
+                    nowhere()
+                }
+            },
+        };
         Self { cluster: Arc::new(Cluster::start(cluster, interval)), clouds: Arc::new(clouds) }
     }
 }
@@ -321,9 +327,8 @@ pub fn search(client: &Client, settings: &Settings) -> Search {
 
 /// Where and how to look on the private network.
 pub fn network_search(client: &Client, settings: &Settings) -> Search {
-    let configured = settings.private_endpoints.iter().chain(settings.local_endpoint.set());
     Search {
-        places: configured.filter(|url| !is_loopback(url)).cloned().collect(),
+        places: private_places(settings).cloned().collect(),
         farthest: Tier::PrivateNetwork,
         private_hosts: settings.private_hosts.clone(),
         // Servers of a team say little of their models; one that does not fill in the middle is there
@@ -331,6 +336,12 @@ pub fn network_search(client: &Client, settings: &Settings) -> Search {
         follows: |facts| fim::follows(facts) || !matches!(fim::choose(facts), fim::Mode::Fim(_)),
         ..search(client, settings)
     }
+}
+
+/// The servers beyond this machine that are configured.
+fn private_places(settings: &Settings) -> impl Iterator<Item = &url::Url> {
+    let configured = settings.private_endpoints.iter().chain(settings.local_endpoint.set());
+    configured.filter(|url| !is_loopback(url))
 }
 
 fn probe(client: &Client, settings: &Settings) -> Probe {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{codec::FramedRead, io::StreamReader};
 use tower_lsp::{ClientSocket, LanguageServer, LspService, Server};
 
-use crate::{config::Layers, index::Index, session::Session};
+use crate::{check::Limits, config::Layers, index::Index, session::Session};
 
 pub use layer::{Connection, ReceiptOrder};
 pub use panic::log_panics;
@@ -43,6 +43,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// What is known of the workspace; an embedder may look at it, too.
     pub index: Arc<Index>,
+    /// Bounds on what a check takes.
+    pub limits: Limits,
 }
 
 /// How a connection ended.

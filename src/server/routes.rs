@@ -18,7 +18,7 @@ use super::{Connection, Options};
 use crate::{
     config,
     handlers::{
-        Hearth, Reply, code_action, code_lens, completion, documents, execute_command,
+        Hearth, Premises, Reply, code_action, code_lens, completion, documents, execute_command,
         inline_completion, progress, show, tally, trust, workspace,
     },
 };
@@ -29,10 +29,11 @@ pub(super) fn service(
     connection: &Connection,
 ) -> (LspService<Hearth>, ClientSocket) {
     let gone = connection.gone.clone();
-    let Options { layers, session, index, cache, state } = options;
+    let Options { layers, session, index, cache, state, limits } = options;
     let cache = cache.unwrap_or_else(config::cache_or_temporary_folder);
+    let premises = Premises { cache, state, limits };
     Routes(LspService::build_with_lifecycle_methods(|client| {
-        Hearth::new(client, session, index, layers, &cache, state, gone)
+        Hearth::new(client, session, index, layers, premises, gone)
     }))
     .sync("textDocument/didOpen", documents::did_open)
     .sync("textDocument/didChange", documents::did_change)

@@ -217,6 +217,7 @@ impl Document {
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.owner.stop();
+        self.owner.lose_sight();
         let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let (Some(follower), Some(path)) = (follower, &self.path) {
             follower.closed(path);

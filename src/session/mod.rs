@@ -135,6 +135,14 @@ impl Session {
         &self.tally
     }
 
+    /// The editor is going: what will become of the suggestions in its documents is not seen any more,
+    /// which is counted.
+    pub fn farewell(&self) {
+        for document in &self.documents {
+            document.owner().lose_sight();
+        }
+    }
+
     /// The folders that the editor has open.
     pub fn roots(&self) -> Vec<PathBuf> {
         self.roots.read().unwrap_or_else(PoisonError::into_inner).clone()

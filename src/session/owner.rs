@@ -3,7 +3,7 @@
 //! A generation belongs to the document, not to the request that started it. It is what a model says
 //! will be typed from one place on, and it may say more than one request asks for: requests come and
 //! go with every key; the generation goes on as long as what is typed agrees with it, and stops the
-//! moment it does not. What it said is kept on a [`shelf`], for the text may come back to it. This
+//! moment it does not. What it said is kept for a while ([`recent`]), for the text may come back to it. This
 //! module never asks a model: whoever starts a generation hands in the future that does.
 //!
 //! All edits pass here, so what became of a suggestion is counted here as well: whether it was
@@ -12,7 +12,7 @@
 mod kept;
 mod odds;
 mod offer;
-mod shelf;
+mod recent;
 mod sink;
 mod ticket;
 mod touch;
@@ -31,7 +31,7 @@ use crate::metrics::{Count, Tally};
 use kept::{Kept, narrowed};
 use odds::Odds;
 use offer::{Offer, Taken};
-use shelf::{Shelf, Shelved};
+use recent::{Past, Recent};
 pub use sink::Sink;
 pub use ticket::Ticket;
 pub use touch::Touch;
@@ -67,7 +67,7 @@ struct State {
     /// Number of the newest generation.
     started: u64,
     generation: Option<Generation>,
-    shelf: Shelf,
+    recent: Recent,
     touches: Touches,
     /// What was shown and then not taken, behind what stood before it; the newest last.
     rejected: Vec<(String, String)>,
@@ -207,7 +207,7 @@ impl Generation {
 }
 
 impl State {
-    /// Stops the generation. What of it is worth anything goes on the shelf.
+    /// Stops the generation. What of it is worth anything is kept for a while.
     fn stop(&mut self) {
         let Some(generation) = self.generation.take() else { return };
         let Generation { text, origin, context, mut produced, odds, shown, counted, end, .. } =
@@ -218,31 +218,36 @@ impl State {
             produced.truncate(whole.max(shown));
         }
         if !produced.trim().is_empty() {
-            self.shelf.put(Shelved { text, origin, context, produced, odds, shown, counted });
+            self.recent.put(Past { text, origin, context, produced, odds, shown, counted });
         }
     }
 
     /// What of an edit was an acceptance of what is offered.
-    fn take_up(&mut self, edit: ByteEdit, removed: &str, inserted: &str) -> Option<Count> {
+    fn take_up(&mut self, edit: ByteEdit, removed: &str, inserted: &str) -> Vec<Count> {
         let news = narrowed(edit, removed, inserted);
         let mut last = LastEdit { added: news.start..news.new_end, counted: false };
-        let mut count = None;
+        let mut counts = Vec::new();
         if let Some(mut offer) = self.offer.take() {
             let from = offer.at();
             let taken = offer.edited(edit, removed, inserted);
-            count = match taken {
+            counts.extend(match taken {
                 Taken::Whole { in_part: false } => Some(Count::Accepted),
                 Taken::Part { first: true } => Some(Count::Partly),
                 _ => None,
-            };
+            });
             last.counted = matches!(taken, Taken::Whole { .. });
             if last.counted || matches!(taken, Taken::Part { .. }) {
-                self.kept.follow(from..offer.at());
+                counts.extend(self.follow(from..offer.at()));
             }
             self.offer = (taken != Taken::Gone).then_some(offer);
         }
         self.last_edit = Some(last);
-        count
+        counts
+    }
+
+    /// Follows what was accepted.
+    fn follow(&mut self, accepted: Range<usize>) -> Option<Count> {
+        self.kept.follow(accepted).then_some(Count::LostSight)
     }
 
     fn reject(&mut self) {
@@ -268,7 +273,7 @@ impl Owner {
         self.settle_in(&mut state);
         state.edits += 1;
         state.kept.edited(edit, removed, inserted);
-        if let Some(count) = state.take_up(edit, removed, inserted) {
+        for count in state.take_up(edit, removed, inserted) {
             self.tally.count(count);
         }
         let follow = |running: &mut Generation| running.follow(edit, removed, inserted);
@@ -292,7 +297,9 @@ impl Owner {
         let mut state = self.lock();
         if let Some(last) = state.last_edit.take().filter(|last| !last.counted) {
             self.tally.count(Count::Accepted);
-            state.kept.follow(last.added);
+            if let Some(lost) = state.follow(last.added) {
+                self.tally.count(lost);
+            }
         }
     }
 
@@ -307,6 +314,18 @@ impl Owner {
         }
     }
 
+    /// The document or the editor is closing: what was accepted within the last half minute is lost
+    /// sight of, which is counted.
+    pub fn lose_sight(&self) {
+        let mut state = self.lock();
+        self.settle_in(&mut state);
+        let lost = state.kept.lose();
+        drop(state);
+        for _ in 0..lost {
+            self.tally.count(Count::LostSight);
+        }
+    }
+
     /// Stops everything: the document is closed, or what was asked for holds no longer.
     pub fn stop(&self) {
         let mut state = self.lock();
@@ -314,21 +333,21 @@ impl Owner {
         state.newest += 1;
         state.generation = None;
         state.offer = None;
-        state.shelf.clear();
+        state.recent.clear();
         drop(state);
         self.changed.send_replace(());
     }
 
     /// Takes a request for what follows at `offset` (bytes) of `text`, where the model would see
     /// `context` beside it. It overtakes every earlier one, and a generation that runs for another
-    /// place is stopped. What is on the shelf for this place is served again.
+    /// place is stopped. What was said for this place before is served again.
     pub fn ask(self: &Arc<Self>, text: &Rope, offset: usize, context: u64) -> Ticket {
         let mut state = self.lock();
         state.newest += 1;
         let serves = |running: &Generation| running.serves(offset) && running.context == context;
         if !state.generation.as_ref().is_some_and(serves) {
             state.stop();
-            if let Some((found, typed)) = state.shelf.find(text, offset, context) {
+            if let Some((found, typed)) = state.recent.find(text, offset, context) {
                 state.started += 1;
                 state.generation = Some(Generation {
                     number: state.started,

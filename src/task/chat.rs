@@ -77,11 +77,22 @@ impl<'a> Talk<'a> {
     ) -> Result<Self, Unasked> {
         let router = ground.desk.router();
         looked(&ground.desk).await;
+        let also = question.also.iter().map(|(path, _)| Some(&**path));
         let farther = router.goes_farther();
-        let private = ground.reach.private(question.path.as_deref(), farther).await;
+        let mut private = Vec::new();
+        for path in std::iter::once(question.path.as_deref()).chain(also) {
+            if let Some(why) = path.and_then(|path| ground.hides(path)) {
+                return Err(Unasked::Nobody(why));
+            }
+            for why in ground.reach.private(path, farther).await {
+                if !private.contains(&why) {
+                    private.push(why);
+                }
+            }
+        }
         let need = Need {
             output: question.form,
-            private: private.map_err(Unasked::Nobody)?,
+            private,
             sent_up: ground.reach.goes_up(),
             ..Need::new(question.work, question.tokens())
         };
@@ -141,7 +152,8 @@ impl<'a> Talk<'a> {
         tier: Tier,
         attempt: &Attempt,
     ) -> Result<Said, Failure<Unasked>> {
-        let may_see = |path: &Path| self.ground.reach.may_see(tier, path);
+        let Ground { reach, .. } = self.ground;
+        let may_see = |path: &Path| self.ground.hides(path).is_none() && reach.may_see(tier, path);
         let mistake = attempt.mistake.as_ref();
         let mistake = mistake.map(|mistake| self.question.told(mistake, tier, may_see));
         let attempt = Attempt { mistake, ..attempt.clone() };
@@ -253,7 +265,7 @@ pub(super) async fn looked(desk: &Desk) {
 }
 
 fn setback(error: ModelError) -> Setback<Unasked> {
-    tracing::warn!("{error}");
+    tracing::warn!("{}", error.unquoted());
     match error {
         ModelError::Busy { .. } | ModelError::Loading { .. } => {
             Setback::Wait(LOOK_AGAIN, error.into())

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Desk,
     candidates::candidates,
-    gate::unsure,
+    confidence::unsure,
     generation::{Generation, extent},
     prefill::prepare,
     quiet::{Quiet, quiet},
@@ -68,48 +68,63 @@ pub enum Answer {
     Late,
 }
 
-/// Takes a ticket for what follows at byte `offset` of `snapshot`. Costs microseconds: for the read
-/// loop, in the order in which requests come.
-pub fn ask(desk: &Desk, snapshot: &Snapshot, offset: usize) -> Ticket {
-    desk.interrupt_idle();
-    desk.visit(snapshot, offset);
-    snapshot.owner.ask(&snapshot.text, offset, desk.serving_id())
-}
-
-/// Completes `snapshot` at byte `offset`, where `ticket` was taken.
-pub async fn complete(
+/// Asks for what follows at byte `offset` of `snapshot`. Costs microseconds: for the read loop, in the
+/// order in which requests come.
+pub fn ask(
     desk: Arc<Desk>,
     settings: Arc<Settings>,
     snapshot: Snapshot,
     offset: usize,
-    mut ticket: Ticket,
     audience: Audience,
-) -> Answer {
-    let request = Request { desk, settings, snapshot, offset, audience };
-    let work = request.answer(&mut ticket);
-    let answer = match audience {
-        Audience::GhostText | Audience::Invoked | Audience::Command => work.await,
-        Audience::Popup(patience) => {
-            if let Ok(answer) = tokio::time::timeout(patience, work).await {
-                answer
-            } else {
-                ticket.hand_over();
-                Answer::Late
-            }
+) -> Asked {
+    desk.interrupt_idle();
+    desk.visit(&snapshot, offset);
+    let ticket = snapshot.owner.ask(&snapshot.text, offset, desk.serving_id());
+    // A popup is on its way while one types on; its editor does not ask once more for that.
+    let ticket = if matches!(audience, Audience::Popup(_)) { ticket.following() } else { ticket };
+    Asked { request: Request { desk, settings, snapshot, offset, audience }, ticket }
+}
+
+/// A request that has its ticket.
+#[derive(Debug)]
+pub struct Asked {
+    request: Request,
+    ticket: Ticket,
+}
+
+impl Asked {
+    /// The answer, or the request itself where that is not at hand: somebody who types along is
+    /// answered with what is on the screen already, and at a moment to be quiet there is nothing to
+    /// do. Costs microseconds: for the read loop, so that a key that asks nothing of anybody waits for
+    /// no other thread.
+    #[expect(clippy::result_large_err, reason = "it is the request, which goes on")]
+    pub fn at_hand(mut self) -> Result<Answer, Self> {
+        match self.request.at_hand(&mut self.ticket) {
+            Some(answer) => Ok(self.request.answered(answer)),
+            None => Err(self),
         }
-    };
-    match &answer {
-        Answer::Suggestions(_) => request.desk.note(None),
-        Answer::Nothing(reason) => request.desk.note(Some(reason.clone())),
-        Answer::Overtaken | Answer::Late => {}
     }
-    if audience.is_unasked() && answer != Answer::Overtaken {
-        prepare(request);
+
+    /// Completes it.
+    pub async fn answer(mut self) -> Answer {
+        let work = self.request.answer(&mut self.ticket);
+        let answer = match self.request.audience {
+            Audience::GhostText | Audience::Invoked | Audience::Command => work.await,
+            Audience::Popup(patience) => {
+                if let Ok(answer) = tokio::time::timeout(patience, work).await {
+                    answer
+                } else {
+                    self.ticket.hand_over();
+                    Answer::Late
+                }
+            }
+        };
+        self.request.answered(answer)
     }
-    answer
 }
 
 /// A request for a completion.
+#[derive(Debug)]
 pub(super) struct Request {
     pub(super) desk: Arc<Desk>,
     pub(super) settings: Arc<Settings>,
@@ -119,23 +134,43 @@ pub(super) struct Request {
 }
 
 impl Request {
-    async fn answer(&self, ticket: &mut Ticket) -> Answer {
+    /// The answer that needs neither a model nor a look at the text around it.
+    fn at_hand(&self, ticket: &mut Ticket) -> Option<Answer> {
         if !self.settings.completion_enabled {
-            return Answer::Nothing("suggestions are switched off (completion.enabled)".to_owned());
+            let why = "suggestions are switched off (completion.enabled)";
+            return Some(Answer::Nothing(why.to_owned()));
         }
-        let quiet = if self.audience.is_unasked() {
-            quiet(&self.snapshot.text, self.snapshot.tree.as_ref(), self.offset, ticket.touch())
-        } else {
-            None
-        };
-        if let Some(Quiet::Silent(why)) = quiet {
-            return Answer::Nothing(why.to_owned());
+        if let Some(Quiet::Silent(why)) = self.quiet(ticket) {
+            return Some(Answer::Nothing(why.to_owned()));
         }
-        if self.audience.is_unasked()
-            && let Some(left) = ticket.still_offered()
-        {
-            return Answer::Suggestions(vec![left]);
+        let offered = if self.audience.is_unasked() { ticket.still_offered() } else { None };
+        offered.map(|left| Answer::Suggestions(vec![left]))
+    }
+
+    fn quiet(&self, ticket: &Ticket) -> Option<Quiet> {
+        let Snapshot { text, tree, .. } = &self.snapshot;
+        let unasked = self.audience.is_unasked();
+        unasked.then(|| quiet(text, tree.as_ref(), self.offset, ticket.touch())).flatten()
+    }
+
+    /// Takes note of what it came to.
+    fn answered(self, answer: Answer) -> Answer {
+        match &answer {
+            Answer::Suggestions(_) => self.desk.note(None),
+            Answer::Nothing(reason) => self.desk.note(Some(reason.clone())),
+            Answer::Overtaken | Answer::Late => {}
         }
+        if self.audience.is_unasked() && answer != Answer::Overtaken {
+            prepare(self);
+        }
+        answer
+    }
+
+    async fn answer(&self, ticket: &mut Ticket) -> Answer {
+        if let Some(answer) = self.at_hand(ticket) {
+            return answer;
+        }
+        let quiet = self.quiet(ticket);
         let mut surroundings = None;
         for _ in 0..STARTS {
             if !ticket.is_served() {
@@ -153,8 +188,8 @@ impl Request {
             let extent = self.extent();
             let outcome = {
                 let judge = |produced: &str, end: Option<&End>| judge(extent, produced, end);
-                let gate = |likelihood| unsure(likelihood, self.show_above());
-                let mut outcome = std::pin::pin!(ticket.outcome(judge, gate));
+                let doubt = |likelihood| unsure(likelihood, self.show_above());
+                let mut outcome = std::pin::pin!(ticket.outcome(judge, doubt));
                 tokio::select! {
                     outcome = &mut outcome => outcome,
                     // While the model is thinking.
@@ -215,8 +250,23 @@ impl Request {
                 () = tokio::time::sleep(debounce) => {}
             }
         }
+        if let Some(why) = self.off_limits().await {
+            return Some(Answer::Nothing(why));
+        }
         ticket.start(|sink| self.generation(serving, 0.0).run(sink));
         None
+    }
+
+    /// Why no model is shown anything of the document, if that is so. No prompt is built of it either;
+    /// said here, it waits for no turn at the model.
+    async fn off_limits(&self) -> Option<String> {
+        let path = self.snapshot.path.clone().filter(|_| !self.settings.privacy_exclude.is_empty());
+        let (path, desk, settings) = (path?, Arc::clone(&self.desk), Arc::clone(&self.settings));
+        let looking = tokio::task::spawn_blocking(move || {
+            desk.hides(&settings, desk.index().scope().folders(), &path)
+        });
+        // A panic in it is in the log.
+        looking.await.ok().flatten()
     }
 
     /// How long to wait for another key.

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,7 +16,9 @@ use super::{
     speed::{Run, Speed},
 };
 use crate::{
+    config::Settings,
     context::shelf::Shelf,
+    egress::OffLimits,
     index::Index,
     model::{Client, Events, Prompt, Segment, TokenCounter, Usage, fim::Mode},
     route::{Router, Serving},
@@ -40,6 +43,16 @@ pub struct Desk {
     seen: DashMap<String, Arc<Prompt>>,
     /// Warnings that are in the log already.
     warned: DashMap<(String, String), ()>,
+    limits: Mutex<Option<Limits>>,
+}
+
+/// What is off limits, as it was last read.
+#[derive(Debug, Clone)]
+struct Limits {
+    folders: Vec<PathBuf>,
+    exclude: Vec<String>,
+    /// Or why they cannot be read, as a sentence.
+    read: Result<Arc<OffLimits>, String>,
 }
 
 /// How the last task went.
@@ -71,7 +84,7 @@ impl Desk {
     /// Starts to look for models. Must be called inside a tokio runtime.
     pub fn open(
         client: Client,
-        settings: watch::Receiver<Arc<crate::config::Settings>>,
+        settings: watch::Receiver<Arc<Settings>>,
         index: Arc<Index>,
     ) -> Self {
         Self {
@@ -86,6 +99,7 @@ impl Desk {
             idle: Mutex::default(),
             seen: DashMap::new(),
             warned: DashMap::new(),
+            limits: Mutex::default(),
         }
     }
 
@@ -96,6 +110,31 @@ impl Desk {
     /// What is known of the workspace.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Why no model is shown anything of the file at `path`, as a sentence, if that is so; `folders` are
+    /// those of the workspace. Asks the file system: not for the read loop.
+    pub(super) fn hides(
+        &self,
+        settings: &Settings,
+        folders: Vec<PathBuf>,
+        path: &Path,
+    ) -> Option<String> {
+        match self.limits(folders, &settings.privacy_exclude) {
+            Ok(limits) => limits.hide(path),
+            Err(unread) => Some(format!("no model is shown any file, as {unread}")),
+        }
+    }
+
+    fn limits(&self, folders: Vec<PathBuf>, exclude: &[String]) -> Result<Arc<OffLimits>, String> {
+        let mut kept = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept.take().filter(|it| it.folders == folders && it.exclude == exclude);
+        let limits = known.unwrap_or_else(|| {
+            let read = OffLimits::new(&folders, exclude).map(Arc::new);
+            let read = read.map_err(|refusal| refusal.to_string());
+            Limits { folders, exclude: exclude.to_vec(), read }
+        });
+        kept.insert(limits).read.clone()
     }
 
     /// What prompts show of other files.

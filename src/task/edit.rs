@@ -1,10 +1,11 @@
-//! An edit of one document, for the version that the editor has.
+//! An edit of one document, for the version that the editor has; of a file that it has not opened, for
+//! the text on disk; or a file that is not there yet.
 
-use std::{ops::Range, path::Path};
+use std::{io::ErrorKind, ops::Range, path::Path};
 
 use super::{
     hunk::{self, Hunk},
-    refactor::imports,
+    refactor::{import_lines, imports},
     source::{buffers, newline, parse, root},
 };
 use crate::{
@@ -13,13 +14,25 @@ use crate::{
     syntax::Language,
 };
 
-/// An edit of one open document.
+/// Where a document is before an edit of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// An editor has it open: its text counts, and its version.
+    Open,
+    /// On disk alone.
+    OnDisk,
+    /// Nowhere: the edit makes the file.
+    Missing,
+}
+
+/// An edit of one document.
 #[derive(Debug, Clone)]
 pub struct Edit {
     /// What it does, in a few words.
     pub title: String,
     /// The text and version that `proposal` is for.
     pub snapshot: Snapshot,
+    pub standing: Standing,
     pub proposal: Proposal,
     /// What the checks say: "parsed, formatted, compiled".
     pub checks: String,
@@ -47,7 +60,7 @@ pub(super) struct Change {
 }
 
 impl Edit {
-    /// A change of one document; nothing is checked yet.
+    /// A change of one open document; nothing is checked yet.
     pub(super) fn new(
         session: &Session,
         snapshot: &Snapshot,
@@ -71,6 +84,7 @@ impl Edit {
         Self {
             title: title.into(),
             snapshot: snapshot.clone(),
+            standing: Standing::Open,
             proposal,
             checks: String::new(),
             compiled: false,
@@ -111,19 +125,51 @@ impl Edit {
         let proposal = Proposal { text, range, imports, ..self.proposal.clone() };
         Some(Self { snapshot, proposal, ..self.clone() })
     }
+
+    /// The same edit as things are now; `None` when what it replaces has changed.
+    pub fn now(&self, session: &Session) -> Option<Self> {
+        let snapshots = session.snapshots();
+        let open = snapshots.into_iter().find(|open| {
+            open.uri == self.snapshot.uri
+                || (open.path.is_some() && open.path == self.snapshot.path)
+        });
+        match open {
+            Some(now) if now.text == self.snapshot.text => {
+                Some(Self { snapshot: now, standing: Standing::Open, ..self.clone() })
+            }
+            Some(now) => Some(Self { standing: Standing::Open, ..self.onto(now)? }),
+            None => self.is_on_disk().then(|| self.clone()),
+        }
+    }
+
+    /// Whether the disk has what it was made for. An open document's editor knows better.
+    fn is_on_disk(&self) -> bool {
+        let read = || std::fs::read_to_string(&self.proposal.file);
+        match self.standing {
+            Standing::Open => true,
+            Standing::OnDisk => read().is_ok_and(|now| now == self.proposal.text),
+            Standing::Missing => read().is_err_and(|error| error.kind() == ErrorKind::NotFound),
+        }
+    }
 }
 
 /// What must be added so that the module around byte `at` imports `wanted`, and `lead` stands there.
 fn inserted(
     text: &str,
-    language: Option<&Language>,
+    language: Option<&'static Language>,
     at: usize,
     wanted: &[String],
     lead: &str,
 ) -> Vec<Insertion> {
-    let tree = language.filter(|_| !wanted.is_empty()).and_then(|it| parse(it, text));
-    let mut added = tree.map_or(Vec::new(), |tree| {
-        imports::merge(tree.root_node(), text, at, wanted, newline(text))
+    let tree = language
+        .filter(|_| !wanted.is_empty())
+        .and_then(|language| Some((language, parse(language, text)?)));
+    let mut added = tree.map_or(Vec::new(), |(language, tree)| {
+        let (root, newline) = (tree.root_node(), newline(text));
+        match language.id {
+            "rust" => imports::merge(root, text, at, wanted, newline),
+            _ => import_lines::merge(root, text, language, wanted, newline),
+        }
     });
     if !lead.is_empty() {
         // Behind an import at the same byte.

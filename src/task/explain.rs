@@ -113,6 +113,7 @@ impl Work<'_> {
             form: Output::Text,
             path,
             lines,
+            also: Vec::new(),
             system: SYSTEM,
             about: about(&self.snapshot.relative_path, language, &imports),
             language,

@@ -5,6 +5,7 @@
 //! nothing of what is shown, and what nobody waits for fails without a word.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -40,8 +41,8 @@ use crate::{
 /// characters (Copilot's published figure), which is half of this; the rest is for the line after it.
 const LINE_TOKENS: usize = 48;
 
-/// Tokens that a block may take: 24 lines of 10 tokens.
-const BLOCK_TOKENS: usize = 240;
+/// Tokens that a block may take: 24 lines of 10 tokens. Nothing longer is asked for.
+pub const MOST_OUTPUT: usize = 240;
 
 /// How long what is shown takes to be made fit and to reach the editor. What may be asked for next
 /// waits for that: the two would compete for the same cores.
@@ -153,17 +154,13 @@ impl Generation {
     pub(super) async fn ask(&self) -> Result<(Arc<Prompt>, Mode, Events), Refusal> {
         let plan = self.plan();
         let stops = self.stops(plan.mode);
-        let build = |budget: Budget| async move {
-            let room = budget.window();
-            let built = self.build(plan, budget).await;
-            built.map(|built| built.prompt).ok_or(room)
-        };
+        let build = |budget: Budget| async move { Ok(self.build(plan, budget).await?.prompt) };
         let sent = self.sending(&stops).send(build).await;
         let outage = matches!(&sent, Err(Unsent::Model(error)) if error.is_outage());
         self.desk.router().did(&self.serving, outage);
         match sent {
             Ok((prompt, events)) => Ok((prompt, plan.mode, events)),
-            Err(Unsent::Unbuilt(room)) => Err(Refusal::NoRoom(room)),
+            Err(Unsent::Unbuilt(refusal)) => Err(refusal),
             Err(Unsent::Model(error)) => Err(Refusal::Model(error)),
         }
     }
@@ -172,7 +169,7 @@ impl Generation {
     pub(super) async fn stable(&self) -> Option<Prompt> {
         let sending = self.sending(&[]);
         let budget = sending.budget(self.serving.context(sending.ceiling));
-        let built = self.build(self.plan(), budget).await?;
+        let built = self.build(self.plan(), budget).await.ok()?;
         self.plan().stable(&built.prompt)
     }
 
@@ -203,22 +200,26 @@ impl Generation {
         Plan::of(&self.serving.model, self.settings.begun_middle)
     }
 
-    /// Builds the prompt aside: files may have to be read.
-    async fn build(&self, plan: Plan, budget: Budget) -> Option<Built> {
-        let (desk, snapshot) = (Arc::clone(&self.desk), self.snapshot.clone());
-        let (most_tokens, offset) = (self.settings.context_max_tokens.size(), self.offset);
+    /// Builds the prompt aside: files may have to be read. There is none in a file that is off limits.
+    async fn build(&self, plan: Plan, budget: Budget) -> Result<Built, Refusal> {
+        let (desk, settings) = (Arc::clone(&self.desk), Arc::clone(&self.settings));
+        let (snapshot, offset, room) = (self.snapshot.clone(), self.offset, budget.window());
         let building = tokio::task::spawn_blocking(move || {
+            let hides = |path: &Path| desk.hides(&settings, desk.index().scope().folders(), path);
+            if let Some(why) = snapshot.path.as_deref().and_then(hides) {
+                return Err(Refusal::OffLimits(why));
+            }
             let workspace = Workspace {
                 index: desk.index(),
                 file: snapshot.path.as_deref(),
-                most_tokens,
+                most_tokens: settings.context_max_tokens.size(),
                 shelf: desk.shelf(),
             };
             let view = View::of(&snapshot, offset);
-            prompt::build(&view, Some(&workspace), plan, &budget)
+            prompt::build(&view, Some(&workspace), plan, &budget).ok_or(Refusal::NoRoom(room))
         });
         // A panic in it is in the log.
-        building.await.ok().flatten()
+        building.await.unwrap_or(Err(Refusal::NoRoom(room)))
     }
 
     /// At most four. Where nobody wants more than a line, a line break ends it.
@@ -380,7 +381,7 @@ impl Manner {
 
 /// Tokens that an answer may have.
 pub(super) fn output(extent: Extent) -> usize {
-    if extent.is_block() { BLOCK_TOKENS } else { LINE_TOKENS }
+    if extent.is_block() { MOST_OUTPUT } else { LINE_TOKENS }
 }
 
 /// How much to suggest.
@@ -393,6 +394,8 @@ pub(super) enum Refusal {
     Model(ModelError),
     /// Not even the cursor's line fits into this many tokens.
     NoRoom(usize),
+    /// No model is shown anything of this file; why, as a sentence.
+    OffLimits(String),
 }
 
 impl From<ModelError> for Refusal {
@@ -406,10 +409,11 @@ impl Refusal {
     fn end(&self, desk: &Desk) -> End {
         let reason = match self {
             Self::Model(error) => {
-                tracing::warn!("{error}");
+                tracing::warn!("{}", error.unquoted());
                 desk.router().nudge();
                 error.to_string()
             }
+            Self::OffLimits(why) => why.clone(),
             Self::NoRoom(ceiling) => {
                 format!(
                     "the cursor's line alone is larger than the {ceiling} tokens of the context"

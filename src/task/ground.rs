@@ -1,13 +1,13 @@
 //! What a task that changes code works with, how far it is, and how it ends.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use super::{Desk, Edit, Reach};
 use crate::{
     check::{Checker, Failure, Report, Rights, Rung, Step},
     config::Settings,
     route::{Retries, Witness},
-    session::{Document, Session},
+    session::Session,
 };
 
 /// What a task works with.
@@ -98,40 +98,38 @@ impl Ground {
         Retries::from(&*self.settings)
     }
 
+    /// Why no model is shown anything of the file at `path`, as a sentence, if that is so.
+    pub(super) fn hides(&self, path: &Path) -> Option<String> {
+        self.desk.hides(&self.settings, self.session.roots(), path)
+    }
+
     pub(super) async fn climb(&self, edit: &Edit, progress: Progress<'_>) -> Report {
         let step = |step| progress(Stage::Checking(step));
         self.checker.climb(&edit.proposal, self.rights, &step).await
     }
 
-    /// Moves an edit that held onto what the user has typed in `document` meanwhile, and checks it
-    /// there.
-    pub(super) async fn settle(
-        &self,
-        document: &Document,
-        mut edit: Edit,
-        progress: Progress<'_>,
-    ) -> Outcome {
+    /// Moves an edit that held onto what the user has typed meanwhile, and checks it there.
+    pub(super) async fn settle(&self, mut edit: Edit, progress: Progress<'_>) -> Outcome {
         let changed = |attempt| Outcome::Fell {
             why: "the code was changed while the model worked on it".to_owned(),
             attempt: Box::new(attempt),
         };
         for _ in 0..ROUNDS {
-            let now = document.snapshot();
-            if now.text == edit.snapshot.text {
-                return Outcome::Held(Box::new(Edit { snapshot: now, ..edit }));
+            let Some(now) = edit.now(&self.session) else { return changed(edit) };
+            if now.proposal.text == edit.proposal.text {
+                return Outcome::Held(Box::new(now));
             }
-            let Some(moved) = edit.onto(now) else { return changed(edit) };
-            let report = self.climb(&moved, progress).await;
+            let report = self.climb(&now, progress).await;
             if let Some((rung, failure)) = report.failure() {
                 let why =
                     format!("it does not fit what was typed meanwhile: {}", told(rung, failure));
-                return Outcome::Fell { why, attempt: Box::new(moved) };
+                return Outcome::Fell { why, attempt: Box::new(now) };
             }
-            edit = moved.checked(&report);
+            edit = now.checked(&report);
         }
         edit.notes.push("The checks saw the file as it was some keys ago.".to_owned());
-        match edit.onto(document.snapshot()) {
-            Some(moved) => Outcome::Held(Box::new(moved)),
+        match edit.now(&self.session) {
+            Some(now) => Outcome::Held(Box::new(now)),
             None => changed(edit),
         }
     }

@@ -1,13 +1,14 @@
 //! What a user asks for. A task says what it needs and never names a provider.
 
 pub mod analyze;
+mod beside;
 mod candidates;
 mod chat;
 pub mod complete;
+mod confidence;
 pub mod desk;
 pub mod edit;
 pub mod explain;
-mod gate;
 mod generation;
 pub mod ground;
 pub mod hunk;
@@ -24,11 +25,12 @@ mod speed;
 pub mod test;
 
 pub use analyze::analyze;
-pub use complete::{Answer, Audience, ask, complete};
+pub use complete::{Answer, Asked, Audience, ask};
+pub use confidence::unsure;
 pub use desk::{Desk, Report};
-pub use edit::Edit;
+pub use edit::{Edit, Standing};
 pub use explain::explain;
-pub use gate::unsure;
+pub use generation::MOST_OUTPUT;
 pub use ground::{Ground, Outcome, Stage};
 pub use prefill::view;
 pub use preview::{Preview, preview};

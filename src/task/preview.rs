@@ -8,6 +8,7 @@ use crate::{
         shelf::{Shelf, Workspace},
         window::View,
     },
+    egress::OffLimits,
     index::Index,
     model::{Budget, ModelFacts, TokenCounter, fim::Mode},
     route::Serving,
@@ -26,14 +27,19 @@ pub struct Preview {
 }
 
 /// Builds the prompt for byte `offset` of `snapshot`: for the model that would answer, or for one of
-/// the usual family where there is none. Reads files.
+/// the usual family where there is none. Fails with a sentence in a file that is off limits. Reads files.
 pub fn preview(
     index: &Index,
     settings: &Settings,
     serving: Option<&Serving>,
     snapshot: &Snapshot,
     offset: usize,
-) -> Preview {
+) -> Result<Preview, String> {
+    let limits = OffLimits::new(&index.scope().folders(), &settings.privacy_exclude);
+    let limits = limits.map_err(|refusal| refusal.to_string())?;
+    if let Some(why) = snapshot.path.as_deref().and_then(|path| limits.hide(path)) {
+        return Err(why);
+    }
     let usual = ModelFacts { name: "qwen2.5-coder".to_owned(), ..ModelFacts::default() };
     let model = serving.map_or(&usual, |serving| &serving.model);
     let plan = Plan::of(model, settings.begun_middle);
@@ -51,5 +57,5 @@ pub fn preview(
     let view = View::of(snapshot, offset);
     let room = budget.left();
     let built = prompt::build(&view, Some(&workspace), plan, &budget);
-    Preview { built, mode: plan.mode, room }
+    Ok(Preview { built, mode: plan.mode, room })
 }

@@ -26,6 +26,8 @@ pub(super) struct Question {
     pub(super) path: Option<Arc<Path>>,
     /// The file's lines.
     pub(super) lines: usize,
+    /// Other files that something of it was taken from, with their lines.
+    pub(super) also: Vec<(Arc<Path>, usize)>,
     pub(super) system: &'static str,
     /// The file and what it imports.
     pub(super) about: String,
@@ -101,7 +103,9 @@ impl Question {
     ) -> Option<Parcel> {
         let path = self.path.as_deref()?;
         let file = Origin::new(path, 0..self.lines);
-        let of_file = |text: String| Piece::derived(vec![file.clone()], text).map(Content::Piece);
+        let also = self.also.iter().map(|(path, lines)| Origin::new(&**path, 0..*lines));
+        let files: Vec<Origin> = std::iter::once(file.clone()).chain(also).collect();
+        let of_file = |text: String| Piece::derived(files.clone(), text).map(Content::Piece);
         let mut texts = self.texts(self.others.len());
         texts.push(self.closed());
         let asked = Turn { role: Role::User, contents: vec![of_file(texts.concat())?] };
@@ -257,6 +261,7 @@ mod tests {
             form: Output::Edits,
             path: Some(folder.path().join("src/lib.rs").into()),
             lines: 9,
+            also: Vec::new(),
             system: "",
             about: String::new(),
             language: "rust",

@@ -17,6 +17,7 @@ use crate::{
     },
     model::{Tier, TokenCounter},
     route::{Private, Standing},
+    session::Session,
 };
 
 /// What the user wishes for one run.
@@ -48,16 +49,21 @@ pub struct Grounds {
     /// Where decisions and the audit log are kept; `None` where there is no home folder.
     pub state: Option<PathBuf>,
     pub trust: Trust,
+    /// What is open in an editor; `None` where there is none.
+    pub open: Option<Arc<Session>>,
 }
 
 impl Reach {
     /// As far as the rules and `user` let it go.
     pub fn new(grounds: &Grounds, settings: &Settings, user: Arc<dyn User>, wish: Wish) -> Self {
-        let Grounds { root, state, trust } = grounds;
+        let Grounds { root, state, trust, open } = grounds;
         let border = match state {
-            Some(state) => {
-                Border::new(root, settings, state, *trust).map_err(|refusal| refusal.to_string())
-            }
+            Some(state) => Border::new(root, settings, state, *trust)
+                .map(|border| match open {
+                    Some(session) => border.with_open(Arc::clone(session)),
+                    None => border,
+                })
+                .map_err(|refusal| refusal.to_string()),
             None => Err("there is no home folder to keep decisions in".to_owned()),
         };
         Self { border, user: Arc::new(OneTask::new(user)), wish }
@@ -75,29 +81,26 @@ impl Reach {
 
     /// What keeps a task here that shows text of the file at `path`; nothing of that is looked up
     /// where there is nowhere `farther` to go. Who sends a task up is asked about trust where nobody
-    /// has decided. An error is a sentence: no model may be shown that file.
-    pub(super) async fn private(
-        &self,
-        path: Option<&Path>,
-        farther: bool,
-    ) -> Result<Vec<Private>, String> {
+    /// has decided.
+    pub(super) async fn private(&self, path: Option<&Path>, farther: bool) -> Vec<Private> {
         let mut all: Vec<Private> =
             (self.wish == Wish::Stays).then_some(Private::Asked).into_iter().collect();
+        if !farther {
+            return all;
+        }
         let border = match &self.border {
             Ok(border) => border,
             Err(why) => {
-                all.extend(farther.then(|| Private::Kept(why.clone())));
-                return Ok(all);
+                all.push(Private::Kept(why.clone()));
+                return all;
             }
         };
         let Some(path) = path else {
             let why = "text that is in no file has no place in a workspace";
-            all.extend(farther.then(|| Private::Kept(why.to_owned())));
-            return Ok(all);
+            all.push(Private::Kept(why.to_owned()));
+            return all;
         };
         match border.admit(path) {
-            Err(withheld @ Withheld::Excluded { .. }) => return Err(withheld.to_string()),
-            _ if !farther => return Ok(all),
             Err(Withheld::Private { path }) => all.push(Private::Path(path)),
             Err(withheld) => all.push(Private::Kept(withheld.to_string())),
             Ok(_) => {}
@@ -108,16 +111,14 @@ impl Reach {
             border.trusted()
         };
         all.extend(distrust(trusted));
-        Ok(all)
+        all
     }
 
-    /// Whether a model at `tier` may be shown text of the file at `path`. Clouds are the border's affair.
+    /// Whether a model at `tier` may be shown text of the file at `path`, unless it is off limits to
+    /// all. Clouds are the border's affair.
     pub(super) fn may_see(&self, tier: Tier, path: &Path) -> bool {
-        let admitted = self.border.as_ref().map(|border| border.admit(path));
-        match tier {
-            Tier::ThisMachine => !matches!(admitted, Ok(Err(Withheld::Excluded { .. }))),
-            Tier::PrivateNetwork | Tier::Cloud => matches!(admitted, Ok(Ok(_))),
-        }
+        let admitted = || self.border.as_ref().is_ok_and(|border| border.admit(path).is_ok());
+        tier == Tier::ThisMachine || admitted()
     }
 
     /// What keeps a task here that leaves out whatever of `paths` may not leave, so that only all of

@@ -15,8 +15,8 @@ use crate::{
 
 const ANSWER: &str = "- A `Door` is opened by `turn` (src/door.rs:8).\n";
 
-/// A codebase that is too large for 2,048 tokens of context.
-fn large() -> Vec<(String, String)> {
+/// A codebase of so many files and more, too large for 2,048 tokens of context.
+fn large(files: usize) -> Vec<(String, String)> {
     let file = |number: usize| {
         let mut text = String::new();
         for item in 0..25 {
@@ -27,11 +27,11 @@ fn large() -> Vec<(String, String)> {
         }
         (format!("src/part_{number}.rs"), text)
     };
-    (0..8).map(file).collect()
+    (0..files).map(file).collect()
 }
 
-fn large_world(more: &serde_json::Value) -> World {
-    let files = large();
+fn large_world(files: usize, more: &serde_json::Value) -> World {
+    let files = large(files);
     let mut files: Vec<(&str, &str)> =
         files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     files.extend(crate::world::FILES);
@@ -64,16 +64,18 @@ async fn what_has_room_is_read_at_once_and_then_on() {
     "#]].assert_eq(&world.plain(&report.markdown));
 }
 
+/// However many parts that takes.
 #[tokio::test]
 async fn what_has_none_is_read_in_parts_every_item_of_it() {
+    const FILES: usize = 160;
     let model = FakeModel::llama_server().await;
-    let world = large_world(&with_model(&model));
+    let world = large_world(FILES, &with_model(&model));
     let (question, user) = (ask("How is the door opened?"), Answers::none());
     let (report, shown) = tokio::join!(world.analyze(&question, &user), plays(&model, &[], ANSWER));
     assert_eq!(report.coverage.items, report.coverage.of_items);
-    assert!(report.coverage.parts > 3, "{:?}", report.coverage);
+    assert!(report.coverage.parts > 64, "{:?}", report.coverage);
     let all = shown.concat();
-    for number in 0..8 {
+    for number in 0..FILES {
         for item in 0..25 {
             assert!(all.contains(&format!("fn step_{number}_{item}(")), "{number} {item}");
         }
@@ -99,7 +101,7 @@ async fn without_a_cloud_it_is_done_here_and_the_report_says_why() {
     let why = async |wish: Wish, user: Arc<Answers>, cloud: &FakeCloud| {
         let model = FakeModel::llama_server().await;
         let settings = merged(with_model(&model), with_cloud(cloud, Api::Anthropic));
-        let world = large_world(&settings);
+        let world = large_world(8, &settings);
         let (report, _) =
             tokio::join!(world.analyze_as(wish, &question, &user), plays(&model, &[], ANSWER));
         assert_eq!(report.by.as_ref().map(|by| by.tier), Some(Tier::ThisMachine));

@@ -114,6 +114,7 @@ impl World {
         let settings = Arc::new(settings(more));
         let (keep, subscription) = watch::channel(Arc::clone(&settings));
         let index = Arc::new(Index::start(Scope {
+            exclude_from: Vec::new(),
             roots: vec![root.clone()],
             exclude: settings.privacy_exclude.clone(),
             cargo_home: None,
@@ -122,6 +123,7 @@ impl World {
             root: root.clone(),
             state: Some(folder.path().join("state")),
             trust: Trust::Editor(true),
+            open: None,
         };
         let desk = Arc::new(Desk::open(Client::new().unwrap(), subscription, index));
         Self { _folder: folder, root, desk, settings, grounds, _settings: keep }

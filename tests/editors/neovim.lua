@@ -367,6 +367,55 @@ function cases.explained()
   close(function(complaints) equal('log', complaints, {}) end, {})
 end
 
+function cases.analyzed()
+  crate()
+  vim.cmd('Hearth analyze Take for ever.')
+  await('its progress', function() return require('hearth').statusline() == '… Hearth: Analyze the codebase: the model reads' end)
+  vim.cmd('Hearth cancel')
+  await('its end', function() return require('hearth').statusline() == '● coder' end)
+  vim.cmd('Hearth analyze Where are numbers added up?')
+  local function report()
+    for _, window in ipairs(vim.api.nvim_list_wins()) do
+      local text = table.concat(vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false), '\n')
+      if text:find('# Analysis: Where are numbers added up?', 1, true) == 1 then return text end
+    end
+  end
+  await('the report in a window', report)
+  say('%s', report())
+  equal('the answer', report():match('%- `sum` adds up what it is given, one after the other %(src/lib.rs:4%)') ~= nil, true)
+  equal('lines', lines(), SUM)
+  close(function(complaints) equal('log', complaints, {}) end, {})
+end
+
+function cases.wide()
+  open({ '// Größe: 𝕏', 'fn main() {', '    /* 𝕏 ö 😀 */ ', '}' })
+  warm()
+  at(3, 'Alet ö', 'l = "😀";')
+  vim.api.nvim_input('<Tab>')
+  line_is('    /* 𝕏 ö 😀 */ let öl = "😀";')
+  leave_insert()
+  saved('// Größe: 𝕏\nfn main() {\n    /* 𝕏 ö 😀 */ let öl = "😀";\n}\n')
+  close(function(complaints) equal('log', complaints, {}) end)
+end
+
+-- How long each suggestion was on the screen: one is typed along and taken back to before, one is accepted.
+function cases.counted()
+  open({ 'fn main() {', '    ', '    ', '}' })
+  warm()
+  at(2, 'Alet a', 'nswer = 42;')
+  expect_ghost('nsw', 'er = 42;')
+  leave_insert()
+  at(3, 'Alet a', 'nswer = 42;')
+  vim.api.nvim_input('<Tab>')
+  line_is('    let answer = 42;')
+  leave_insert()
+  close(function(complaints) equal('log', complaints, {}) end)
+  local status = vim.system({ 'hearth', 'status', '--json' }, { text = true }):wait()
+  local counts = vim.json.decode(status.stdout).suggestions
+  equal('shown, accepted, timed', { counts.shown, counts.accepted, counts.timed }, { 2, 1, 2 })
+  equal('time on the screen is known', counts.onScreenMs > 0, true)
+end
+
 function cases.tabs()
   open({ 'fn main() {', '\tstart();', '\twhile tabs {', '\t\t', '\t}', '}' })
   warm()

@@ -200,12 +200,33 @@ mod tests {
 }
 `;
 
+// Answers the box that asks this.
+async function told(question, words) {
+  await page.locator('.quick-input-widget', { hasText: question }).locator('input[type="text"]').fill(words);
+  await press('Enter');
+}
+
 // What is to change, in the box that asks for it.
 async function instruct(instruction) {
   await palette(page, 'Hearth: Rewrite…');
-  const input = page.locator('.quick-input-widget', { hasText: 'What is to change?' }).locator('input[type="text"]');
-  await input.fill(instruction);
-  await press('Enter');
+  await told('What is to change?', instruction);
+}
+
+// A question about the whole codebase.
+async function analyze(question) {
+  await palette(page, 'Hearth: Analyze the Codebase…');
+  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'A question of your own' }).click();
+  await told('What do you want to know?', question);
+}
+
+// Chooses a code action of the menu. It closes by itself when a code lens comes: then once more.
+async function choose(action) {
+  const row = page.locator('.action-widget .monaco-list-row', { hasText: action });
+  await until(`the action ${action}`, async () => {
+    if (!(await row.count())) await press('Control+.');
+    await page.waitForTimeout(300);
+    return (await row.count()) && row.click({ timeout: 1000 }).then(() => true, () => false);
+  });
 }
 
 // The button of a message, pressed when it is there.
@@ -231,6 +252,21 @@ scenario('shows a refactoring that was not compiled before it makes it, and undo
   await saved(SUM);
 });
 
+scenario('asks what to change when that action is chosen, and takes no answer for none', 'asking.rs', `|${SUM}`, async (saved) => {
+  await choose('rewrite the function');
+  await page.locator('.quick-input-widget', { hasText: 'What is to change?' }).waitFor();
+  await press('Escape');
+  await page.locator('.quick-input-widget', { hasText: 'What is to change?' }).waitFor({ state: 'hidden' });
+  await choose('rewrite the function');
+  await told('What is to change?', 'Use an iterator.');
+  const preview = page.locator('.bulk-edit-panel');
+  await preview.waitFor();
+  await preview.getByRole('button', { name: 'Discard' }).click();
+  await preview.waitFor({ state: 'hidden' });
+  await saved(SUM);
+  return [/not applied/];
+});
+
 scenario('writes tests into the file', 'src/lib.rs', `|${SUM}`, async (saved) => {
   await page.locator('.codelens-decoration a', { hasText: 'Generate tests' }).click();
   await until('the tests', async () => (await editorText()).includes('of_some'), 60000);
@@ -254,6 +290,46 @@ scenario('explains an item on a page', 'src/lib.rs', `|${SUM}`, async (saved) =>
   await focus('lib.rs');
   await palette(page, 'View: Close Editors in Other Groups');
   await saved(SUM);
+});
+
+scenario('shows how far an analysis is, stops it when told, and opens its report', 'src/lib.rs', `|${SUM}`, async (saved) => {
+  await analyze('Take for ever.');
+  await answer('the model reads', 'Cancel');
+  await page.locator('.notification-toast', { hasText: 'the model reads' }).waitFor({ state: 'detached' });
+  await analyze('Where are numbers added up?');
+  await inPreview('adds up what it is given');
+  await picture('report');
+  await focus('lib.rs');
+  await palette(page, 'View: Close Editors in Other Groups');
+  await saved(SUM);
+});
+
+scenario('says how it is in a tooltip and a menu', 'said.rs', 'fn main() {\n    |\n}\n', async (saved) => {
+  await expectGhost('let a', 'nswer = 42;');
+  await type(' quiet');
+  await statusSays('No suggestion: ');
+  const item = page.locator('.statusbar-item[id*="hearth.status"]');
+  await item.hover();
+  const tooltip = await until('the tooltip', async () => {
+    const shown = await page.locator('.monaco-hover, .workbench-hover').allInnerTexts();
+    return shown.map((text) => text.replace(/\u00a0/g, ' ')).find((text) => /Last suggestion after \d+ ms; median of the last \d+: \d+ ms/.test(text));
+  });
+  equal('tooltip', tooltip, /^Warm: .*coder[^]*Local: nothing is sent to a cloud[^]*No suggestion: [^]*Pause · What Would Be Sent · Log/);
+  say('the tooltip:', JSON.stringify(tooltip));
+  await item.click();
+  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'Pause Suggestions' }).waitFor();
+  await press('Escape');
+  await saved('fn main() {\n    let a quiet\n}\n');
+});
+
+scenario('shows a newcomer the first steps, and which are done', 'said.rs', 'fn main() {\n    |\n}\n', async () => {
+  await palette(page, 'Hearth: Get Started');
+  const steps = page.locator('.getting-started-step');
+  await until('three steps', async () => (await steps.count()) === 3);
+  const done = () => steps.evaluateAll((all) => all.map((step) => `${step.dataset.stepId.split('#').at(-1)} ${step.ariaChecked}`));
+  await until('two done ones', async () => isDeepStrictEqual(await done(), ['model true', 'suggestion true', 'privacy false']))
+    .catch(async (error) => { throw new Error(`${error.message}: ${await done()}`); });
+  await palette(page, 'View: Close Editor');
 });
 
 scenario('says what would be sent to a cloud', 'src/lib.rs', `|${SUM}`, async (saved) => {

@@ -5,6 +5,7 @@ mod cli;
 mod leaving;
 mod log;
 mod nothing_else_leaves;
+mod unsaved;
 
 use std::{fs, path::Path};
 

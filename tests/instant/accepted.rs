@@ -248,6 +248,27 @@ async fn what_is_accepted_in_parts_leaves_the_rest() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_looked_at_is_neither_kept_nor_gone() {
+    let state = tempfile::tempdir().expect("a folder");
+    let model = FakeModel::llama_server().await;
+    let mut client = counting(&model, state.path()).await;
+    let at = client.open(FILE, "fn a() {\n    let x = $0\n}\n");
+    let item = suggested(&client, &model, (at, "let x = "), "compute(1);").await;
+    accept(&mut client, &item).await;
+    client.close(FILE);
+    // The editor goes while this one is open.
+    let at = client.open(FILE, "fn a() {\n    let x = $0\n}\n");
+    let item = suggested(&client, &model, (at, "let x = "), "compute(2);").await;
+    accept(&mut client, &item).await;
+    client.settle().await;
+    client.shutdown().await;
+    let counts = metrics::recent(state.path(), 1).expect("it can be read");
+    let expected = Counts { shown: 2, accepted: 2, lost_sight: 2, ..Counts::default() };
+    assert_eq!(counts, expected);
+    assert_eq!(counts.kept_rate(), None);
+}
+
+#[tokio::test]
 async fn nothing_is_counted_where_nothing_can_be_kept() {
     let model = FakeModel::llama_server().await;
     let mut client = editor(&model, json!({ "debounce_ms": 0 })).await;

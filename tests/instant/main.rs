@@ -8,6 +8,7 @@ mod accepted;
 #[path = "../support/mod.rs"]
 mod support;
 mod sure;
+mod timing;
 
 use std::time::{Duration, Instant};
 

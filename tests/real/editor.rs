@@ -114,6 +114,7 @@ async fn discovery_takes_the_server() {
             "acceptedInPart": 0,
             "lookedAt": 0,
             "unchanged": 0,
+            "lostSight": 0,
             "acceptedBytes": 0,
             "keptBytes": 0,
             "timed": 0,

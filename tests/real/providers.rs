@@ -9,6 +9,7 @@ use hearth::model::{
     Budget, Client, Endpoint, Event, Events, Job, Kind, ModelError, ModelFacts, Prompt, Provider,
     Segment, Stop, TokenCounter, Usage, fim::QWEN, provider,
 };
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
@@ -198,6 +199,35 @@ async fn a_chat_is_answered() {
         // The template ends the prompt with text, after which the model has no end.
         assert_eq!(pieces.concat(), ENDLESS.concat().repeat(2), "{kind}");
         assert_eq!(usage.stop, Stop::Limit);
+    }
+}
+
+/// What an analysis asks for when it reads on: the server holds the model to it, whatever the model
+/// would say.
+#[tokio::test]
+async fn an_answer_keeps_to_a_schema() {
+    let schema = Arc::new(json!({
+        "type": "object",
+        "properties": {
+            "tool": { "enum": ["read_symbol", "search", "list", "answer"] },
+            "argument": { "type": "string", "maxLength": 8 },
+        },
+        "required": ["tool", "argument"],
+        "additionalProperties": false,
+    }));
+    for kind in SPOKEN {
+        let budget = Budget::new(2_000, None, 512, TokenCounter::default());
+        let prompt = budget.seal_chat("Complete.", vec![Segment::text("let a = <HOLE>")]);
+        let prompt = prompt.expect("it fits").answered_in(Arc::clone(&schema));
+        let (pieces, usage) = generate(kind, of(prompt)).await;
+        let answer: Value = serde_json::from_str(&pieces.concat())
+            .unwrap_or_else(|error| panic!("{kind}: {error}: {}", pieces.concat()));
+        let tools = schema["properties"]["tool"]["enum"].as_array().expect("names");
+        assert!(
+            tools.contains(&answer["tool"]) && answer["argument"].is_string(),
+            "{kind}: {answer}"
+        );
+        assert_eq!(usage.stop, Stop::Complete, "{kind}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 
+use hearth::check::Limits;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tower_lsp::gen_lsp_types::Position;
@@ -70,6 +71,7 @@ pub fn capable() -> Json {
             "applyEdit": true,
             "workspaceEdit": {
                 "documentChanges": true,
+                "resourceOperations": ["create"],
                 "changeAnnotationSupport": {},
                 "metadataSupport": true,
             },
@@ -94,6 +96,8 @@ pub struct Editor {
     /// As the editor has it.
     pub text: String,
     pub version: i32,
+    /// Other files that are open, by their URIs, and their texts.
+    beside: Vec<(String, String)>,
     /// Where `$0` stood.
     pub cursor: Position,
     shows_progress: bool,
@@ -108,6 +112,7 @@ pub struct Scene {
     pub others: Vec<(&'static str, &'static str)>,
     pub settings: Json,
     pub capabilities: Json,
+    pub limits: Limits,
     pub model: FakeModel,
 }
 
@@ -120,6 +125,7 @@ impl Scene {
             others: Vec::new(),
             settings: json!({ "workspaceTrust": false }),
             capabilities: capable(),
+            limits: Limits::default(),
             model: FakeModel::llama_server().await,
         }
     }
@@ -156,6 +162,7 @@ impl Scene {
             options: hearth::server::Options {
                 cache: Some(tree.cache.clone()),
                 state: Some(tree.cache.join("state")),
+                limits: self.limits,
                 ..hearth::server::Options::default()
             },
             ..Setup::default()
@@ -170,6 +177,7 @@ impl Scene {
             file: self.file,
             text,
             version: 0,
+            beside: Vec::new(),
             cursor,
             shows_progress,
             seen: String::new(),
@@ -270,38 +278,70 @@ impl Editor {
     /// Applies an edit as editors do, unless it is for an older version.
     fn apply(&mut self, params: &Json) -> bool {
         let edit = &params["edit"];
-        let (version, edits) = match edit["documentChanges"].as_array() {
-            Some(documents) => {
-                assert_eq!(documents.len(), 1, "one document");
-                assert_eq!(documents[0]["textDocument"]["uri"], self.uri());
-                (documents[0]["textDocument"]["version"].as_i64(), &documents[0]["edits"])
-            }
-            None => (None, &edit["changes"][self.uri()]),
+        let mut changes = match edit["documentChanges"].as_array() {
+            Some(changes) => changes.clone(),
+            None => vec![json!({
+                "textDocument": { "uri": self.uri() },
+                "edits": edit["changes"][self.uri()],
+            })],
         };
-        if version.is_some_and(|version| version != i64::from(self.version)) {
+        let change = changes.pop().expect("a change");
+        let made = changes.pop();
+        assert!(changes.is_empty(), "one document");
+        let uri = change["textDocument"]["uri"].as_str().expect("a URI").to_owned();
+        if let Some(made) = &made {
+            assert_eq!((&made["kind"], &made["uri"]), (&json!("create"), &json!(uri)));
+        }
+        let path = url::Url::parse(&uri).expect("a URI").to_file_path().expect("a file");
+        let (text, current) = if uri == self.uri() {
+            (self.text.clone(), Some(i64::from(self.version)))
+        } else if let Some((_, text)) = self.beside.iter().find(|(open, _)| *open == uri) {
+            (text.clone(), Some(0))
+        } else {
+            let text = fs::read_to_string(&path);
+            assert_eq!(made.is_some(), text.is_err(), "a file is made where there is none");
+            (text.unwrap_or_default(), None)
+        };
+        let version = change["textDocument"]["version"].as_i64();
+        if version.is_some() && version != current {
             writeln!(self.seen, "refused: an edit for version {version:?}").expect("a string");
             return false;
         }
         let label = params["label"].as_str().expect("a label");
-        writeln!(self.seen, "edit of version {version:?} \"{label}\":").expect("a string");
+        let of = if uri == self.uri() {
+            String::new()
+        } else {
+            let path = path.strip_prefix(&self.tree.root).expect("a file of the crate");
+            format!(" of {}{}", if made.is_some() { "the new " } else { "" }, path.display())
+        };
+        writeln!(self.seen, "edit{of} of version {version:?} \"{label}\":").expect("a string");
+        let text = self.edited(text, change["edits"].as_array().expect("edits"));
+        if uri == self.uri() {
+            self.replace(text);
+        } else {
+            write!(self.seen, "{text}").expect("a string");
+        }
+        true
+    }
+
+    /// A text with these edits in it, which are shown.
+    fn edited(&mut self, mut text: String, edits: &[Json]) -> String {
         let lines: Vec<usize> =
-            std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let offset = |place: &Json| {
             let number = |key: &str| {
                 usize::try_from(place[key].as_u64().expect("a number")).expect("a small one")
             };
             let line = lines[number("line")];
-            let units = self.text[line..].char_indices().scan(0, |units, (at, c)| {
+            let units = text[line..].char_indices().scan(0, |units, (at, c)| {
                 let before = *units;
                 *units += c.len_utf16();
                 Some((before, at))
             });
             let found = units.into_iter().find(|(before, _)| *before == number("character"));
-            found.map_or(self.text.len(), |(_, at)| line + at)
+            found.map_or(text.len(), |(_, at)| line + at)
         };
         let mut hunks: Vec<_> = edits
-            .as_array()
-            .expect("edits")
             .iter()
             .map(|edit| {
                 let (start, end) = (&edit["range"]["start"], &edit["range"]["end"]);
@@ -312,7 +352,6 @@ impl Editor {
                 (offset(start)..offset(end), new.to_owned(), shown)
             })
             .collect();
-        let mut text = self.text.clone();
         hunks.sort_by_key(|(range, ..)| range.start);
         for (range, new, _) in hunks.iter().rev() {
             text.replace_range(range.clone(), new);
@@ -320,8 +359,28 @@ impl Editor {
         for (.., shown) in hunks {
             writeln!(self.seen, "{shown}").expect("a string");
         }
-        self.replace(text);
-        true
+        text
+    }
+
+    /// Opens another file of the crate, with unsaved changes.
+    pub fn open_beside(&mut self, file: &str, text: &str) {
+        let uri = self.tree.uri(file);
+        self.client.open(&uri, text);
+        self.beside.push((uri, text.to_owned()));
+    }
+
+    /// Waits until no process lives that was started for a check.
+    #[cfg(target_os = "linux")]
+    pub async fn nothing_runs(&self) {
+        let copies = self.tree.cache.to_string_lossy().into_owned();
+        let lives = || {
+            let lines = fs::read_dir("/proc").expect("processes").flatten();
+            let mut lines = lines.map(|it| fs::read(it.path().join("cmdline")).unwrap_or_default());
+            lines.any(|line| String::from_utf8_lossy(&line).contains(&copies))
+        };
+        while lives() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The user's or an edit's new text.

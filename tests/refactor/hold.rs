@@ -1,7 +1,9 @@
 //! What a model answers, and what becomes of it.
 
-use expect_test::{Expect, expect};
+use std::time::Duration;
 
+use expect_test::{Expect, expect};
+use hearth::check::Limits;
 use serde_json::json;
 
 use crate::{
@@ -292,5 +294,72 @@ async fn what_breaks_a_test_is_never_applied() {
         ```
         end: not applied
         says: Hearth: Rewrite `double`: not applied: none of 4 answers was right; the last: With it, tests fail that passed before
+    "#]]).await;
+}
+
+/// The existing tests of an item that a change never ends are stopped, and no process is left.
+#[tokio::test]
+async fn what_never_ends_is_never_applied() {
+    let text = "pub fn double(n: u32) -> u32 {\n    $0n + n\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn doubles() {\n        assert_eq!(double(3), 6);\n    }\n}\n";
+    let endless = "```rust\npub fn double(n: u32) -> u32 {\n    while n < 9 {}\n    n + n\n}\n```";
+    let mut scene = Scene::trusted(text).await;
+    scene.limits = Limits { run: Duration::from_secs(3), ..Limits::default() };
+    scene.settings["validation"] = json!({ "max_retries_on_failure": 0 });
+    let mut editor = scene.start().await;
+    let pending = editor.rewrite("Use a loop.");
+    editor.model_says(endless).await;
+    expect![[r#"
+        page:
+        # Rewrite `double`: not applied
+
+        the answer was wrong: With it, tests fail that passed before:
+
+        ```text
+        The tests of this module do not end within 3 seconds; before they did.
+        ```
+
+        ```diff
+        --- a/src/lib.rs
+        +++ b/src/lib.rs
+        @@ -1,4 +1,5 @@
+         pub fn double(n: u32) -> u32 {
+        +    while n < 9 {}
+             n + n
+         }
+        ```
+        end: not applied
+        says: Hearth: Rewrite `double`: not applied: the answer was wrong: With it, tests fail that passed before
+    "#]].assert_eq(&editor.until_done(pending).await);
+    #[cfg(target_os = "linux")]
+    editor.nothing_runs().await;
+    editor.close().await;
+}
+
+/// Python's blocks end in no bracket, and its imports are lines. Without a Python it is not compiled.
+#[tokio::test]
+async fn a_method_of_python() {
+    let mut scene = Scene::new("\"\"\"Sums.\"\"\"\n\nimport os\nfrom a import b\n\n\nclass Sum:\n    def add(self, all):\n        $0total = 0\n        for n in all:\n            total += n\n        return total\n\n    def far(self):\n        return b(os)\n").await;
+    scene.file = "sums.py";
+    let answer = "```python\nimport math\nfrom a import b, c\n\ndef add(self, all):\n    if not all:\n        return c\n    return math.fsum(all)\n```";
+    check_in(scene, &[answer], expect![[r#"
+        edit of version Some(0) "Hearth: Rewrite `add`: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)":
+        3:15-3:15 ", c\nimport math"
+        8:8-11:20 "if not all:\n            return c\n        return math.fsum(all)"
+        end: parsed, checked by `python3 -m py_compile`; tests not run (no way to run the project's own tests on this machine)
+        """Sums."""
+
+        import os
+        from a import b, c
+        import math
+
+
+        class Sum:
+            def add(self, all):
+                if not all:
+                    return c
+                return math.fsum(all)
+
+            def far(self):
+                return b(os)
     "#]]).await;
 }

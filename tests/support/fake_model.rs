@@ -22,6 +22,9 @@
 //! Whatever is awaited here panics after a minute, so that a broken test ends. Dropping the server
 //! closes all its connections; dropping a [`Generation`] closes its own.
 
+#[path = "recorded.rs"]
+mod recorded;
+
 use std::{
     collections::{HashMap, VecDeque},
     net::SocketAddr,
@@ -116,18 +119,18 @@ struct Shared {
 impl FakeModel {
     /// llama-server b11669 with one model, `coder`, 2 slots and 2048 tokens of context.
     pub async fn llama_server() -> Self {
-        Self::start(Dialect::LlamaServer, &recorded_llama_server()).await
+        Self::start(Dialect::LlamaServer, &recorded::llama_server()).await
     }
 
     /// Ollama 0.33 with `qwen2.5-coder:1.5b-base`, loaded with 8192 tokens of context, a model that
     /// is not loaded and one of ollama.com.
     pub async fn ollama() -> Self {
-        Self::start(Dialect::Ollama, &documented_ollama()).await
+        Self::start(Dialect::Ollama, &recorded::ollama()).await
     }
 
     /// LM Studio with a loaded model, `qwen2.5-coder-1.5b`, one that is not, and one for embeddings.
     pub async fn open_ai() -> Self {
-        Self::start(Dialect::OpenAi, &documented_lm_studio()).await
+        Self::start(Dialect::OpenAi, &recorded::lm_studio()).await
     }
 
     async fn start(dialect: Dialect, replies: &[(&str, Value)]) -> Self {
@@ -589,84 +592,4 @@ fn not_found(dialect: Dialect, path: &str) -> Reply {
             &json!({ "error": format!("Unexpected endpoint or method. ({path})") }),
         ),
     }
-}
-
-fn recorded_llama_server() -> Vec<(&'static str, Value)> {
-    vec![
-        (
-            "GET /props",
-            json!({
-                "default_generation_settings": { "params": { "n_predict": -1 }, "n_ctx": 2048 },
-                "total_slots": 2,
-                "model_alias": "coder",
-                "model_ftype": "Q8_0",
-                "model_path": "/models/qwen2.5-coder-60m-Q8_0.gguf",
-                "chat_template": "{% for m in messages %}{{'<|im_start|>' + m['role']}}{% endfor %}",
-                "bos_token": "<|endoftext|>",
-                "build_info": "b11669-Debian",
-                "is_sleeping": false,
-            }),
-        ),
-        (
-            "GET /v1/models",
-            json!({
-                "object": "list",
-                "data": [{
-                    "id": "coder",
-                    "object": "model",
-                    "owned_by": "llamacpp",
-                    "meta": { "n_ctx": 2048, "n_ctx_train": 8192, "n_params": 62_412_288, "ftype": "Q8_0" },
-                }],
-            }),
-        ),
-        ("GET /health", json!({ "status": "ok" })),
-    ]
-}
-
-fn documented_ollama() -> Vec<(&'static str, Value)> {
-    let details = |size: &str, level: &str| json!({ "format": "gguf", "family": "qwen2", "parameter_size": size, "quantization_level": level, "context_length": 32768 });
-    vec![
-        ("GET /api/version", json!({ "version": "0.33.0" })),
-        (
-            "GET /api/tags",
-            json!({ "models": [
-                { "name": "qwen2.5-coder:1.5b-base", "model": "qwen2.5-coder:1.5b-base", "digest": "d1", "details": details("1.5B", "Q4_K_M") },
-                { "name": "qwen2.5:7b", "model": "qwen2.5:7b", "digest": "d2", "details": details("7.6B", "Q4_K_M") },
-                { "name": "gpt-oss:120b-cloud", "model": "gpt-oss:120b-cloud", "digest": "d3", "remote_model": "gpt-oss:120b", "remote_host": "https://ollama.com:443", "details": {} },
-            ] }),
-        ),
-        (
-            "GET /api/ps",
-            json!({ "models": [{ "name": "qwen2.5-coder:1.5b-base", "model": "qwen2.5-coder:1.5b-base", "context_length": 8192 }] }),
-        ),
-        (
-            "POST /api/show",
-            json!({
-                "template": "{{- if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>{{ else }}{{ .Prompt }}{{ end }}",
-                "capabilities": ["completion", "insert"],
-                "model_info": { "general.architecture": "qwen2", "general.parameter_count": 1_543_714_304_u64, "qwen2.context_length": 32768 },
-            }),
-        ),
-    ]
-}
-
-fn documented_lm_studio() -> Vec<(&'static str, Value)> {
-    vec![
-        (
-            "GET /v1/models",
-            json!({ "object": "list", "data": [
-                { "id": "qwen2.5-coder-1.5b", "object": "model", "owned_by": "organization_owner" },
-                { "id": "llama-3.2-3b-instruct", "object": "model", "owned_by": "organization_owner" },
-                { "id": "text-embedding-nomic-embed-text-v1.5", "object": "model", "owned_by": "organization_owner" },
-            ] }),
-        ),
-        (
-            "GET /api/v0/models",
-            json!({ "object": "list", "data": [
-                { "id": "qwen2.5-coder-1.5b", "type": "llm", "publisher": "lmstudio-community", "arch": "qwen2", "compatibility_type": "gguf", "quantization": "Q4_K_M", "state": "loaded", "max_context_length": 32768, "loaded_context_length": 4096 },
-                { "id": "llama-3.2-3b-instruct", "type": "llm", "arch": "llama", "compatibility_type": "gguf", "quantization": "Q4_K_M", "state": "not-loaded", "max_context_length": 131_072 },
-                { "id": "text-embedding-nomic-embed-text-v1.5", "type": "embeddings", "arch": "nomic-bert", "state": "not-loaded", "max_context_length": 2048 },
-            ] }),
-        ),
-    ]
 }

@@ -133,6 +133,7 @@ function M.setup()
       end
       if vim.lsp.inline_completion then
         vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
+        require('hearth.screen').watch(attached, event.buf, group)
       else
         vim.lsp.completion.enable(true, attached.id, event.buf, {
           autotrigger = true,

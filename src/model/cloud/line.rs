@@ -78,10 +78,7 @@ impl Line {
         let response = tokio::time::timeout(waited, request)
             .await
             .map_err(|_| ModelError::Silent { endpoint: endpoint(), waited })?
-            .map_err(|error| ModelError::Unreachable {
-                endpoint: endpoint(),
-                detail: cause(&error),
-            })?;
+            .map_err(|error| self.unsent(&error))?;
         let status = response.status().as_u16();
         if LATER.contains(&status) {
             let wait = wait(response.headers(), SystemTime::now());
@@ -95,6 +92,16 @@ impl Line {
         Ok(())
     }
 
+    /// Why there is no response: nobody takes the connection, or it broke once it stood.
+    fn unsent(&self, error: &reqwest::Error) -> ModelError {
+        let (endpoint, detail) = (self.shown.clone(), cause(error));
+        if error.is_connect() {
+            ModelError::Unreachable { endpoint, detail }
+        } else {
+            ModelError::BrokenStream { endpoint, detail }
+        }
+    }
+
     /// Sends `body` if the permit is for this place.
     pub(super) async fn post(
         &self,
@@ -103,6 +110,7 @@ impl Line {
         body: &Json,
     ) -> Result<Response, CloudError> {
         permit.check(&self.url)?;
+        permit.leaves().await?;
         let request = self
             .http
             .post(self.url.clone())
@@ -114,10 +122,7 @@ impl Line {
         let response = tokio::time::timeout(waited, request)
             .await
             .map_err(|_| ModelError::Silent { endpoint: self.shown.clone(), waited })?
-            .map_err(|error| ModelError::Unreachable {
-                endpoint: self.shown.clone(),
-                detail: cause(&error),
-            })?;
+            .map_err(|error| self.unsent(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

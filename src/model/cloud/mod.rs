@@ -95,13 +95,25 @@ impl CloudError {
         }
     }
 
-    /// Whether the same request may succeed later, and after which time if the cloud said so.
+    /// The same for a log: without a cloud's own words, which may quote what it was sent.
+    #[must_use]
+    pub fn unquoted(&self) -> Self {
+        match self {
+            Self::Busy { endpoint, status, wait, .. } => {
+                let (endpoint, detail) = (endpoint.clone(), "…".to_owned());
+                Self::Busy { endpoint, status: *status, detail, wait: *wait }
+            }
+            Self::Model(error) => Self::Model(error.unquoted()),
+            Self::Border(_) | Self::NoKey { .. } => self.clone(),
+        }
+    }
+
+    /// Whether the same request may succeed soon, and after which time if the cloud said so. A host
+    /// that takes no connection is not waited for: whoever is next is asked.
     pub fn wait(&self) -> Option<Option<Duration>> {
         match self {
             Self::Busy { wait, .. } => Some(*wait),
-            Self::Model(ModelError::Unreachable { .. } | ModelError::BrokenStream { .. }) => {
-                Some(None)
-            }
+            Self::Model(ModelError::BrokenStream { .. }) => Some(None),
             Self::Model(_) | Self::NoKey { .. } | Self::Border(_) => None,
         }
     }

@@ -26,9 +26,11 @@ struct Stretch {
 pub(super) struct Kept(Vec<Stretch>);
 
 impl Kept {
-    /// Follows the bytes `accepted` from now on.
-    pub(super) fn follow(&mut self, accepted: Range<usize>) {
-        if self.0.len() == FOLLOWED {
+    /// Follows the bytes `accepted` from now on. `true` if that loses sight of an older one.
+    #[must_use]
+    pub(super) fn follow(&mut self, accepted: Range<usize>) -> bool {
+        let full = self.0.len() == FOLLOWED;
+        if full {
             self.0.remove(0);
         }
         self.0.push(Stretch {
@@ -36,6 +38,12 @@ impl Kept {
             pieces: vec![accepted],
             since: Instant::now(),
         });
+        full
+    }
+
+    /// Loses sight of all of them, and says how many.
+    pub(super) fn lose(&mut self) -> usize {
+        std::mem::take(&mut self.0).len()
     }
 
     /// Takes out what is half a minute old: bytes accepted, and bytes of them that stood then. To be
@@ -83,7 +91,7 @@ mod tests {
     /// Bytes 10..20 were accepted; how many of them stand after each edit, half a minute later.
     async fn check(edits: &[(Range<usize>, &str, &str)], kept: usize) {
         let mut all = Kept::default();
-        all.follow(10..20);
+        assert!(!all.follow(10..20));
         for (replaced, removed, inserted) in edits {
             let Range { start, end } = *replaced;
             let edit = ByteEdit { start, old_end: end, new_end: start + inserted.len() };
@@ -103,6 +111,18 @@ mod tests {
         check(&[(18..30, "abcdefghijkl", "")], 8).await;
         check(&[(0..40, &"a".repeat(40), "")], 0).await;
         check(&[(12..15, "abc", ""), (10..12, "ab", "x")], 5).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_sight_of_is_not_kept_and_not_gone() {
+        let mut all = Kept::default();
+        for _ in 0..FOLLOWED {
+            assert!(!all.follow(10..20));
+        }
+        assert!(all.follow(10..20), "the oldest");
+        assert_eq!((all.lose(), all.lose()), (FOLLOWED, 0));
+        tokio::time::advance(LATER).await;
+        assert_eq!(all.settle(), []);
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,8 @@ pub(super) struct Offer {
     at: usize,
     /// What is left of it. Lines end in a line feed alone.
     text: String,
+    /// What of it stands in front of the cursor, likewise.
+    typed: String,
     /// The file's lines do not.
     crlf: bool,
     /// A part of it was accepted before.
@@ -31,7 +33,7 @@ pub(super) enum Taken {
     WholeOrTyped,
     /// A word or a line of it; `first`: nothing of it was accepted before.
     Part { first: bool },
-    /// A key that agrees with it.
+    /// A key that agrees with it, or takes a part of it back.
     Typed,
     /// Something else: it is gone.
     Gone,
@@ -40,11 +42,15 @@ pub(super) enum Taken {
 impl Offer {
     pub(super) fn new(at: usize, text: &str) -> Self {
         let crlf = text.contains("\r\n");
-        Self { at, text: text.replace("\r\n", "\n"), crlf, in_part: false }
+        let text = text.replace("\r\n", "\n");
+        Self { at, text, typed: String::new(), crlf, in_part: false }
     }
 
     /// Takes an edit of the document.
     pub(super) fn edited(&mut self, edit: ByteEdit, removed: &str, inserted: &str) -> Taken {
+        if inserted.is_empty() {
+            return if self.taken_back(edit, removed) { Taken::Typed } else { Taken::Gone };
+        }
         let added = added_at(self.at, edit, removed, inserted);
         let Some(added) = added.filter(|added| !added.is_empty()) else { return Taken::Gone };
         let text = added.replace("\r\n", "\n");
@@ -61,7 +67,20 @@ impl Offer {
         self.in_part |= matches!(taken, Taken::Part { .. });
         self.at += added.len();
         self.text = left.to_owned();
+        self.typed.push_str(&text);
         taken
+    }
+
+    /// Takes a deletion in front of the cursor. `false` where it is none of what was typed along.
+    fn taken_back(&mut self, edit: ByteEdit, removed: &str) -> bool {
+        let whole = removed.len() == edit.old_end - edit.start;
+        let removed = removed.replace("\r\n", "\n");
+        let typed = self.typed.strip_suffix(removed.as_str()).map(str::len);
+        let Some(typed) = typed.filter(|_| whole && edit.old_end == self.at) else { return false };
+        self.typed.truncate(typed);
+        self.text.insert_str(0, &removed);
+        self.at = edit.start;
+        true
     }
 
     /// What is left of it, in the file's line breaks.
@@ -120,6 +139,23 @@ mod tests {
         let mut offer = Offer::new(0, "x;");
         let edit = ByteEdit { start: 0, old_end: 0, new_end: 2 };
         assert_eq!(offer.edited(edit, "", "x;"), Taken::WholeOrTyped);
+    }
+
+    #[test]
+    fn what_is_taken_back_is_offered_again() {
+        let mut offer = Offer::new(2, "let x;\r\nbar();");
+        let mut edit = |start: usize, removed: &str, inserted: &str| {
+            let old_end = start + removed.len();
+            let edit = ByteEdit { start, old_end, new_end: start + inserted.len() };
+            (offer.edited(edit, removed, inserted), offer.at(), offer.left())
+        };
+        let left = |text: &str| text.to_owned();
+        assert_eq!(edit(2, "", "let"), (Taken::Typed, 5, left(" x;\r\nbar();")));
+        assert_eq!(edit(4, "t", ""), (Taken::Typed, 4, left("t x;\r\nbar();")));
+        assert_eq!(edit(2, "le", ""), (Taken::Typed, 2, left("let x;\r\nbar();")));
+        assert_eq!(edit(2, "", "let x;\r\n").1, 10);
+        assert_eq!(edit(8, "\r\n", ""), (Taken::Typed, 8, left("\r\nbar();")));
+        assert_eq!(edit(1, "a", "").0, Taken::Gone, "in front of it");
     }
 
     #[test]

@@ -131,16 +131,16 @@ impl Ticket {
 
     /// Waits for what becomes of the request. `judge` says how many bytes to show of what was
     /// produced from the request's place on, once that is decided; always when there is an [`End`].
-    /// What has not been shown yet passes `gate` first, which gets the probability of its first line,
-    /// where the model says it, and says why it is not to be shown, if that is so.
+    /// Of what has not been shown yet `doubt` is asked first: it gets the probability of the first line,
+    /// where the model says it, and says why that is not to be shown, if that is so.
     pub async fn outcome(
         &mut self,
         judge: impl Fn(&str, Option<&End>) -> Option<usize>,
-        gate: impl Fn(Option<f32>) -> Option<String>,
+        doubt: impl Fn(Option<f32>) -> Option<String>,
     ) -> Outcome {
         let mut changed = self.owner.changed.subscribe();
         loop {
-            if let Some(outcome) = self.look(&judge, &gate) {
+            if let Some(outcome) = self.look(&judge, &doubt) {
                 self.settled = outcome != Outcome::Stopped;
                 self.owner.changed.send_replace(());
                 return outcome;
@@ -188,7 +188,7 @@ impl Ticket {
     fn look(
         &self,
         judge: impl Fn(&str, Option<&End>) -> Option<usize>,
-        gate: impl Fn(Option<f32>) -> Option<String>,
+        doubt: impl Fn(Option<f32>) -> Option<String>,
     ) -> Option<Outcome> {
         let mut state = self.owner.lock();
         if !self.stands(&state) {
@@ -210,7 +210,7 @@ impl Ticket {
         if until <= typed {
             return Some(Outcome::Nothing("the model had nothing to add".to_owned()));
         }
-        if !on_screen && let Some(reason) = gate(generation.likelihood(typed, until)) {
+        if !on_screen && let Some(reason) = doubt(generation.likelihood(typed, until)) {
             return Some(Outcome::Nothing(reason));
         }
         generation.shown = until;

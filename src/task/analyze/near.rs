@@ -1,5 +1,6 @@
 //! Asks a model of this machine or of the private network: all of the map at once where it has the
-//! room, else in parts (map), whose notes are put together (reduce).
+//! room, else in parts (map), every one of them, whose notes are put together (reduce). That may take
+//! hours on a slow machine: it says how far it is, and whoever waits can end it.
 //!
 //! Such models are told of the tools in words and ask for one at a time by an answer in JSON, which
 //! every server that chats can give: nothing has to be known of the model's own notation for calls.
@@ -37,9 +38,6 @@ const NOTES: usize = 400;
 
 /// Tokens for the question and what is said around it.
 const FRAME: usize = 700;
-
-/// Parts that are gone through, the most central ones.
-const MOST_PARTS: usize = 64;
 
 /// Times that notes are put together before what does not fit is cut.
 const MOST_ROUNDS: usize = 4;
@@ -166,10 +164,10 @@ impl Near<'_> {
         );
         let (mut notes, mut items) = (Vec::new(), 0);
         let mut rest: VecDeque<Bit> = map.into();
-        while !rest.is_empty() && notes.len() < MOST_PARTS {
+        while !rest.is_empty() {
             let n = notes.len() + 1;
             let parts = self.parts(rest.iter().cloned(), room);
-            (self.study.progress)(Stage::Part { n, of: (n - 1 + parts.len()).min(MOST_PARTS) });
+            (self.study.progress)(Stage::Part { n, of: n - 1 + parts.len() });
             let part = parts.into_iter().next().unwrap_or_default();
             let (said, shown) = self.ask(&part, &closing, output).await?;
             items += part.iter().take(shown).map(|bit| bit.items).sum::<usize>();

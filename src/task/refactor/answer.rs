@@ -12,11 +12,13 @@ use tree_sitter::Node;
 
 use super::{
     blocks::{Block, Fences, blocks, without_thoughts},
+    import_lines,
     target::{self, Target},
 };
 use crate::{
     model::Stop,
     syntax::{Language, errors::error_bytes},
+    task::source::indent_at,
 };
 
 /// What is taken from an answer. Lines end in `\n`; the item's lines are indented as in the file, but
@@ -135,7 +137,7 @@ fn in_block(block: &Block, wanted: &Wanted<'_>) -> Found {
     // An answer may repeat the whole file, in which several impls have a function of one name.
     let same_holder = like.find(|item| item.holder == wanted.target.holder);
     let Some(item) = same_holder.or(first) else {
-        let uses = uses(root, source);
+        let uses = uses(root, source, wanted.language);
         if !uses.is_empty() && items.is_empty() && !root.has_error() {
             return Found::Imports(uses);
         }
@@ -145,8 +147,11 @@ fn in_block(block: &Block, wanted: &Wanted<'_>) -> Found {
     let Some(node) = target::node_of(root, item) else { return Found::Other(None) };
     let beside =
         if wanted.beside { new_items(root, source, item, &items, wanted) } else { Vec::new() };
-    let answer =
-        Answer { item: text_of(node, source, item, wanted), imports: uses(root, source), beside };
+    let answer = Answer {
+        item: text_of(node, source, item, wanted),
+        imports: uses(root, source, wanted.language),
+        beside,
+    };
     Found::Item(InBlock { answer, errors: error_bytes(node) })
 }
 
@@ -167,8 +172,8 @@ fn text_of(node: Node<'_>, source: &str, item: &Target, wanted: &Wanted<'_>) -> 
     text + &own
 }
 
-/// `start..end` with its lines shifted so that the last one stands at `indent`. Lines inside of a
-/// string are part of its value and stay.
+/// `start..end` with its lines shifted so that its end stands at `indent`. Lines inside of a string
+/// are part of its value and stay.
 pub(in crate::task) fn indented(
     node: Node<'_>,
     source: &str,
@@ -179,7 +184,9 @@ pub(in crate::task) fn indented(
     let text = &source[start..end];
     let space = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
     let Some((_, last)) = text.rsplit_once('\n') else { return text.to_owned() };
-    let now = &last[..space(last)];
+    // Where nothing is closed on the last line, as in Python, the first one tells.
+    let closes = last.trim_start().starts_with(['}', ')', ']']);
+    let now = if closes { &last[..space(last)] } else { indent_at(source, start) };
     let mut shifted = String::with_capacity(text.len() + 64);
     let mut at = start;
     for line in text.split_inclusive('\n') {
@@ -207,7 +214,10 @@ fn inside_string(node: Node<'_>, at: usize) -> bool {
         .any(|around| around.kind().contains("string") && around.start_byte() < at)
 }
 
-pub(in crate::task) fn uses(root: Node<'_>, source: &str) -> Vec<String> {
+pub(in crate::task) fn uses(root: Node<'_>, source: &str, language: &Language) -> Vec<String> {
+    if language.id != "rust" {
+        return import_lines::declared(root, source, language);
+    }
     let mut cursor = root.walk();
     root.named_children(&mut cursor)
         .filter(|node| node.kind() == "use_declaration" && !node.has_error())

@@ -11,6 +11,7 @@
 pub mod action;
 pub mod answer;
 pub mod blocks;
+pub(super) mod import_lines;
 pub mod imports;
 pub mod target;
 mod work;
@@ -50,9 +51,9 @@ pub async fn refactor(ground: &Ground, request: &Request, progress: Progress<'_>
     };
     let work = Work { ground, request, progress };
     let why = match work.item(&source, &target, &[]).await {
-        Ok(edit) => return ground.settle(&request.document, edit, progress).await,
+        Ok(edit) => return ground.settle(edit, progress).await,
         Err(Stopped::Large(room)) => match work.parts(&source, &target).await {
-            Ok(Some(edit)) => return ground.settle(&request.document, edit, progress).await,
+            Ok(Some(edit)) => return ground.settle(edit, progress).await,
             Ok(None) => {
                 format!("the {} `{}` is too large: {room}", target.noun(), target.name)
             }

@@ -150,7 +150,14 @@ pub fn node_of<'tree>(root: Node<'tree>, target: &Target) -> Option<Node<'tree>>
 
 fn is_target(node: Node<'_>, language: &Language) -> bool {
     language.is_item(node.kind())
-        && !matches!(node.kind(), "use_declaration" | "extern_crate_declaration")
+        && !matches!(
+            node.kind(),
+            "use_declaration"
+                | "extern_crate_declaration"
+                | "import_statement"
+                | "import_from_statement"
+                | "import_declaration"
+        )
 }
 
 fn of(node: Node<'_>, source: &str, language: &Language) -> Option<Target> {

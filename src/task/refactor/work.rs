@@ -225,6 +225,7 @@ impl Work<'_> {
             form: Output::Edits,
             path,
             lines,
+            also: Vec::new(),
             system: SYSTEM,
             about: about(&self.request.snapshot.relative_path, language, &imports),
             language,

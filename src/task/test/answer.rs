@@ -3,15 +3,19 @@
 use std::sync::atomic::AtomicBool;
 
 use ropey::Rope;
+use tree_sitter::Node;
 
-use super::subject::has_test_attribute;
+use super::{
+    custom::{Custom, Found},
+    subject::has_test_attribute,
+};
 use crate::{
     model::Stop,
     syntax::{Language, errors::error_bytes},
     task::{
         refactor::{
             answer::{ended, indented, uses},
-            blocks::{Fences, blocks, without_thoughts},
+            blocks::{Block, Fences, blocks, without_thoughts},
             target,
         },
         source::unix,
@@ -48,11 +52,20 @@ pub fn read(
 ) -> Result<Written, Malformed> {
     let said = unix(said);
     let mut cut = stop == Stop::Limit;
+    let custom = Custom::of(language);
     for block in blocks(without_thoughts(&said)) {
         let source = block.text.as_str();
         let tree = language.parse(&Rope::from_str(source), None, &AtomicBool::new(false));
         let Some(tree) = tree else { continue };
         let root = tree.root_node();
+        if let Some(custom) = custom {
+            match custom.first_test(root, source) {
+                Some(found) if !whole(&block, found.node, stop) => cut = true,
+                Some(found) => return Ok(custom_test(&found, root, source, language, taken)),
+                None => cut |= block.fences == Fences::Open,
+            }
+            continue;
+        }
         let items = target::all(root, source, language);
         let test = items.iter().find(|item| {
             item.is_function() && has_test_attribute(&source[item.range.start..item.item.start])
@@ -62,15 +75,14 @@ pub fn read(
             cut |= block.fences == Fences::Open;
             continue;
         };
-        let open = block.fences == Fences::Open && error_bytes(node) > 0;
-        if open || (block.fences != Fences::Closed && !ended(stop)) {
+        if !whole(&block, node, stop) {
             cut = true;
             continue;
         }
         let module = node.parent().unwrap_or(root);
-        let mut imports = uses(root, source);
+        let mut imports = uses(root, source, language);
         if module != root {
-            imports.extend(uses(module, source));
+            imports.extend(uses(module, source, language));
         }
         let name = unique(&test.name, taken);
         let mut own = indented(node, source, test.item.start, test.item.end, indent);
@@ -85,6 +97,30 @@ pub fn read(
         return Ok(Written { name, text: lead + &own, imports });
     }
     Err(if cut { Malformed::Truncated } else { Malformed::NoTest })
+}
+
+/// Whether a model has written all of an item.
+fn whole(block: &Block, node: Node<'_>, stop: Stop) -> bool {
+    let open = block.fences == Fences::Open && error_bytes(node) > 0;
+    !open && (block.fences == Fences::Closed || ended(stop))
+}
+
+fn custom_test(
+    found: &Found<'_>,
+    root: Node<'_>,
+    source: &str,
+    language: &Language,
+    taken: &[String],
+) -> Written {
+    let own = source.get(found.name.byte_range()).unwrap_or_default();
+    let name = unique(own, taken);
+    let mut text = indented(found.node, source, found.node.start_byte(), found.node.end_byte(), "");
+    let at = found.name.start_byte() - found.node.start_byte();
+    if name != own {
+        // It stands on the first line, in front of everything that was shifted.
+        text.replace_range(at..at + own.len(), &name);
+    }
+    Written { name, text, imports: uses(root, source, language) }
 }
 
 fn unique(name: &str, taken: &[String]) -> String {

@@ -6,11 +6,13 @@
 //! outside of it is changed.
 
 pub mod answer;
+mod custom;
 pub mod place;
 pub mod subject;
 
 use std::{
     ops::Range,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,18 +20,20 @@ pub use subject::{Subject, public_functions};
 
 use self::{
     answer::Written,
+    custom::Custom,
     place::{Filled, Place},
 };
 use super::{
+    beside::Beside,
     chat::{Said, Talk, Unasked},
-    edit::{Change, Edit},
+    edit::{Change, Edit, Standing},
     ground::{Ground, Outcome, Progress, Stage},
     question::{self, Question, about},
-    refactor::imports,
-    source::Source,
+    refactor::{import_lines, imports},
+    source::{Source, buffers},
 };
 use crate::{
-    check::{Dropped, Keeps, Ruling, Rung, Step, Trial, trial},
+    check::{Buffer, Dropped, Keeps, Ruling, Rung, Step, Trial, trial},
     route::{Attempt, GaveUp, Mistake, Output, Setback, Witness, Work as Kind, retry},
     session::{Document, Snapshot},
 };
@@ -73,7 +77,7 @@ pub async fn test(ground: &Ground, request: &Request, progress: Progress<'_>) ->
     let Some(subject) = Subject::of(&source, &target) else {
         return refused("only functions, and types with functions, are tested");
     };
-    let place = match Place::find(&source, &subject) {
+    let place = match Place::find(&ground.session, &request.snapshot, &source, &subject) {
         Ok(place) => place,
         Err(why) => return Outcome::Refused(why),
     };
@@ -154,7 +158,34 @@ impl Work<'_> {
         }
         let mut edit = Edit { notes, ..edit.checked(&report) };
         edit.notes.extend(stopped);
-        self.ground.settle(&self.request.document, edit, self.progress).await
+        self.settle(edit).await
+    }
+
+    /// Checks tests that stand in another file once more, where what they test has changed meanwhile.
+    async fn settle(&self, edit: Edit) -> Outcome {
+        let now = self.request.document.snapshot();
+        let mut edit = edit;
+        if self.place.beside.is_some() && now.text != self.request.snapshot.text {
+            edit.proposal.buffers = self.buffers(&edit, now.text.to_string());
+            let report = self.ground.climb(&edit, self.progress).await;
+            if let Some((rung, failure)) = report.failure() {
+                let why = super::ground::told(rung, failure);
+                let why = format!("it does not fit what was typed meanwhile: {why}");
+                return Outcome::Fell { why, attempt: Box::new(edit) };
+            }
+            edit = edit.checked(&report);
+        }
+        self.ground.settle(edit, self.progress).await
+    }
+
+    /// What is open beside the file of the tests, with this text of what they test.
+    fn buffers(&self, edit: &Edit, text: String) -> Vec<Buffer> {
+        let mut all = buffers(&self.ground.session, &edit.proposal.file);
+        if let Some(path) = self.request.snapshot.path.as_deref() {
+            all.retain(|open| open.path != path);
+            all.push(Buffer { path: path.to_owned(), text });
+        }
+        all
     }
 
     /// One more test.
@@ -206,7 +237,7 @@ impl Work<'_> {
             proposal: edit.proposal.clone(),
             test: written.name.clone(),
             target: trial::Target {
-                file: edit.proposal.file.clone(),
+                file: self.request.snapshot.path.as_deref().unwrap_or(Path::new("")).to_owned(),
                 range: self.subject.broken.clone(),
             },
             repeats: REPEATS,
@@ -270,17 +301,29 @@ impl Work<'_> {
     }
 
     fn edit(&self, tests: &[&Written]) -> Edit {
-        let Filled { replacement, lead, imports } = self.place.filled(&self.source, tests);
+        let Place { beside, range, .. } = &self.place;
+        let (source, snapshot) = match beside {
+            Some(beside) => (&beside.source, &beside.snapshot),
+            None => (&self.source, &self.request.snapshot),
+        };
+        let Filled { replacement, lead, imports } = self.place.filled(source, tests);
         let title = format!("Tests for `{}`", self.subject.name);
-        let change = Change { range: self.place.range.clone(), replacement, lead, imports };
-        let (session, snapshot) = (&self.ground.session, &self.request.snapshot);
-        Edit::new(session, snapshot, title, change, Keeps::Nothing)
+        let change = Change { range: range.clone(), replacement, lead, imports };
+        let mut edit = Edit::new(&self.ground.session, snapshot, title, change, Keeps::Nothing);
+        if let Some(beside) = beside {
+            edit.standing = beside.standing;
+            edit.proposal.buffers = self.buffers(&edit, self.source.text.clone());
+        }
+        edit
     }
 
     fn question(&self, kept: &[Kept]) -> Question {
         let (source, Subject { name, target, shown, .. }) = (&self.source, &self.subject);
         let language = source.language.id;
-        let imports = imports::declared(source.root(), &source.text, target.range.start);
+        let imports = match source.language.id {
+            "rust" => imports::declared(source.root(), &source.text, target.range.start),
+            _ => import_lines::declared(source.root(), &source.text, source.language),
+        };
         let place = target
             .holder
             .as_ref()
@@ -307,18 +350,36 @@ impl Work<'_> {
                 there.join(", ")
             )
         };
-        let instruction = format!(
-            "Write one unit test for the {noun} `{name}`. It will stand in the module `{}` of this \
-             file, which has `{}`.{beside}",
-            self.place.module,
-            self.place.uses.join(" ")
-        );
+        let file = match &self.place.beside {
+            Some(beside) => format!("the file {}", beside.snapshot.relative_path),
+            None => "this file".to_owned(),
+        };
+        let custom = Custom::of(source.language);
+        let (module, uses) = (&self.place.module, self.place.uses.join(" "));
+        let instruction = match custom {
+            None => format!(
+                "Write one unit test for the {noun} `{name}`. It will stand in the module `{module}` of \
+                 {file}, which has `{uses}`.{beside}"
+            ),
+            Some(custom) => format!(
+                "Write one unit test for the {noun} `{name}`: {}. It will stand in {file}, which has:\n\
+                 ```{language}\n{}\n```\n{beside}",
+                custom.asked(),
+                self.place.uses.join("\n")
+            ),
+        };
+        let there = |beside: &&Beside| beside.standing != Standing::Missing;
+        let also = self.place.beside.as_ref().filter(there).and_then(|beside| {
+            let (path, lines) = question::place(&beside.snapshot);
+            Some((path?, lines))
+        });
         let (path, lines) = question::place(&self.request.snapshot);
         Question {
             work: Kind::TestGeneration,
             form: Output::Edits,
             path,
             lines,
+            also: also.into_iter().collect(),
             system: SYSTEM,
             about: about(&self.request.snapshot.relative_path, language, &imports),
             language,
@@ -327,7 +388,8 @@ impl Work<'_> {
             subject: about_it.concat(),
             instruction,
             closing: format!(
-                "Answer with one `#[test]` function in one ```{language} block and nothing else."
+                "Answer with {} in one ```{language} block and nothing else.",
+                custom.map_or("one `#[test]` function", Custom::asked)
             ),
         }
     }

@@ -1,28 +1,41 @@
-//! Where tests are put: behind the last one of the module's `#[cfg(test)] mod`, or in a new one.
+//! Where Rust's tests are put: behind the last one of the module's `#[cfg(test)] mod`, in its file where
+//! it has one of its own, or in a new one.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use tree_sitter::Node;
 
 use super::{
     Subject,
     answer::Written,
+    custom::Custom,
     subject::{is_test, is_test_module},
 };
-use crate::task::{
-    refactor::{imports, target},
-    source::{Source, indent_at},
+use crate::{
+    session::{Session, Snapshot},
+    task::{
+        beside::Beside,
+        refactor::{import_lines, imports, target},
+        source::{Source, indent_at, root},
+    },
 };
 
 /// Tests that a model is shown as a model.
-const SAMPLES: usize = 2;
+pub(super) const SAMPLES: usize = 2;
 
 /// What makes the surroundings of a test module known in it.
 const SUPER: &str = "use super::*;";
 
+const GAP: &str = "\n\n";
+
 /// Where tests are put.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Place {
+    /// The file, where it is not the one of what is tested.
+    pub beside: Option<Beside>,
     /// The bytes that are replaced: none, or a module in which nothing is.
     pub range: Range<usize>,
     /// The module's name.
@@ -37,15 +50,19 @@ pub struct Place {
     pub tests: Vec<String>,
     /// How it is tested today: what tests share, and some of them.
     pub samples: Vec<String>,
-    frame: Frame,
+    pub(super) frame: Frame,
+    /// What stands between two of them.
+    pub(super) gap: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Frame {
+pub(super) enum Frame {
     /// There is a module with something in it.
     There,
     /// A module is made, or made anew; what its braces are put behind.
     New { head: String, outer_indent: String, lead: String },
+    /// A file is made, which begins with this.
+    File { header: String },
 }
 
 /// An edit that adds tests.
@@ -58,8 +75,48 @@ pub(super) struct Filled {
 }
 
 impl Place {
-    /// The place for tests of `subject`, or why there is none.
-    pub fn find(source: &Source, subject: &Subject) -> Result<Self, String> {
+    /// The place for tests of `subject` in `snapshot`, whose text is `source`; or why there is none.
+    pub fn find(
+        session: &Session,
+        snapshot: &Snapshot,
+        source: &Source,
+        subject: &Subject,
+    ) -> Result<Self, String> {
+        if let Some(custom) = Custom::of(source.language) {
+            return custom.place(session, snapshot, source, subject);
+        }
+        let module = match Self::in_file(source, subject) {
+            Ok(place) => return Ok(place),
+            Err(module) => module,
+        };
+        let no_file = || "this is no file, and its tests are in one of their own".to_owned();
+        let own = snapshot.path.as_deref().ok_or_else(no_file)?;
+        let workspace = root(session, own);
+        let places = module.files(own);
+        let there = places.iter().filter(|path| path.starts_with(&workspace));
+        let open = |path: &&PathBuf| {
+            let snapshots = session.snapshots();
+            snapshots.iter().any(|open| open.path.as_deref() == Some(path)) || path.is_file()
+        };
+        let Some(path) = there.clone().find(open) else {
+            let below = |path: &Path| path.strip_prefix(&workspace).unwrap_or(path).to_owned();
+            let names: Vec<_> =
+                places.iter().map(|path| below(path).display().to_string()).collect();
+            let ModuleFile { name, .. } = module;
+            return Err(format!(
+                "its tests are in `mod {name};`, and there is no {}",
+                names.join(" and no ")
+            ));
+        };
+        let beside = Beside::read(session, snapshot, path.clone());
+        let beside = beside.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let beside = beside.ok_or_else(|| format!("{} is too large", path.display()))?;
+        let place = Self::behind(&beside.source, beside.source.root(), module.name, subject);
+        Ok(Self { beside: Some(beside), ..place })
+    }
+
+    /// The place in the subject's own file; or the module that has one of its own.
+    fn in_file(source: &Source, subject: &Subject) -> Result<Self, ModuleFile> {
         let text = &source.text;
         let scope = imports::scope(source.root(), subject.target.item.start);
         let mut modules = children(scope).into_iter().filter(|node| node.kind() == "mod_item");
@@ -69,17 +126,26 @@ impl Place {
         let name = module.child_by_field_name("name").and_then(|name| text.get(name.byte_range()));
         let name = name.unwrap_or("tests").to_owned();
         let Some(body) = module.child_by_field_name("body") else {
-            return Err(format!(
-                "its tests are in a file of their own (`mod {name};`), where none are added"
-            ));
+            return Err(ModuleFile::of(source, module, name));
         };
-        let last = children(body).last().copied();
+        let place = Self::behind(source, body, name, subject);
+        if !children(body).is_empty() {
+            return Ok(place);
+        }
         let outer_indent = indent_at(text, module.start_byte()).to_owned();
-        let indent = match last {
-            Some(last) => indent_at(text, last.start_byte()).to_owned(),
-            None => format!("{outer_indent}    "),
-        };
-        let inside = |at: usize| body.start_byte() <= at && at < body.end_byte();
+        let head = text.get(module.start_byte()..body.start_byte()).unwrap_or_default();
+        let head = head.trim_end().to_owned();
+        let indent = format!("{outer_indent}    ");
+        let frame = Frame::New { head, outer_indent, lead: String::new() };
+        Ok(Self { range: module.byte_range(), indent, frame, ..place })
+    }
+
+    /// Behind what stands in a module: its body, or its whole file.
+    fn behind(source: &Source, module: Node<'_>, name: String, subject: &Subject) -> Self {
+        let text = &source.text;
+        let last = children(module).last().copied();
+        let indent = last.map_or("", |last| indent_at(text, last.start_byte())).to_owned();
+        let inside = |at: usize| module.start_byte() <= at && at < module.end_byte();
         let items = target::all(source.root(), text, source.language);
         let items: Vec<_> = items.into_iter().filter(|item| inside(item.item.start)).collect();
         let (tests, others): (Vec<_>, Vec<_>) =
@@ -90,29 +156,28 @@ impl Place {
         // Those that call it already are the best to learn from.
         let near = tests.iter().filter(names).chain(tests.iter().filter(|it| !names(it)));
         let shared = others.iter().filter(|item| item.is_function() && item.range.len() < 1_000);
-        let mut uses = imports::declared(source.root(), text, body.start_byte() + 1);
+        let mut uses = imports::declared(source.root(), text, module.start_byte() + 1);
         if !uses.iter().any(|declared| declared.starts_with("use super")) {
             uses.insert(0, SUPER.to_owned());
         }
         let samples =
             shared.chain(near.take(SAMPLES)).map(|item| source.shown(&item.range)).collect();
-        let (range, frame) = if let Some(last) = last {
-            (last.end_byte()..last.end_byte(), Frame::There)
-        } else {
-            let head = text.get(module.start_byte()..body.start_byte()).unwrap_or_default();
-            let (head, lead) = (head.trim_end().to_owned(), String::new());
-            (module.byte_range(), Frame::New { head, outer_indent, lead })
-        };
-        Ok(Self {
-            range,
+        // A file of documentation alone ends behind its line break.
+        let end = last.map_or(text.len(), |last| {
+            text.get(..last.end_byte()).map_or(0, |text| text.trim_end().len())
+        });
+        Self {
+            beside: None,
+            range: end..end,
             module: name,
             uses,
             indent,
             taken: items.iter().map(|item| item.name.clone()).collect(),
             tests: tests.iter().map(|item| item.name.clone()).collect(),
             samples,
-            frame,
-        })
+            frame: Frame::There,
+            gap: GAP,
+        }
     }
 
     fn new_module(source: &Source, scope: Node<'_>) -> Self {
@@ -123,6 +188,7 @@ impl Place {
         let head = format!("#[cfg(test)]\n{outer_indent}mod tests");
         let lead = format!("\n\n{outer_indent}");
         Self {
+            beside: None,
             // At the end of the module, or of the file.
             range: at..at,
             module: "tests".to_owned(),
@@ -132,6 +198,7 @@ impl Place {
             tests: Vec::new(),
             samples: Vec::new(),
             frame: Frame::New { head, outer_indent, lead },
+            gap: GAP,
         }
     }
 
@@ -139,13 +206,20 @@ impl Place {
     pub(super) fn filled(&self, source: &Source, tests: &[&Written]) -> Filled {
         let indent = &self.indent;
         let all: Vec<&str> = tests.iter().map(|test| test.text.as_str()).collect();
-        let all = all.join(&format!("\n\n{indent}"));
+        let all = all.join(&format!("{}{indent}", self.gap));
         let of_tests = tests.iter().flat_map(|test| test.imports.iter().cloned());
         let wanted: Vec<String> = self.uses.iter().cloned().chain(of_tests).collect();
         let filled = match &self.frame {
             Frame::There => {
-                let lead = format!("\n\n{indent}");
+                let behind = source.text.get(..self.range.start).unwrap_or_default();
+                let first = behind.trim().is_empty();
+                let lead = if first { String::new() } else { format!("{}{indent}", self.gap) };
                 Filled { replacement: all, lead, imports: wanted }
+            }
+            Frame::File { header } => {
+                let imports = import_lines::lines(source.language, &wanted, "\n");
+                let replacement = format!("{header}{}{}{all}\n", imports.trim_end(), self.gap);
+                Filled { replacement, lead: String::new(), imports: Vec::new() }
             }
             Frame::New { head, outer_indent, lead } => {
                 let at = self.range.start.saturating_sub(1);
@@ -157,12 +231,60 @@ impl Place {
                 Filled { replacement, lead: lead.clone(), imports: Vec::new() }
             }
         };
-        if source.newline() == "\n" {
+        if source.newline() == "\n" || matches!(self.frame, Frame::File { .. }) {
             return filled;
         }
         let Filled { replacement, lead, imports } = filled;
         let replacement = replacement.replace('\n', "\r\n");
         Filled { replacement, lead: lead.replace('\n', "\r\n"), imports }
+    }
+}
+
+/// A module of tests that has a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ModuleFile {
+    name: String,
+    /// Modules of the same file around it, outermost first.
+    around: Vec<String>,
+    /// What its attribute says of the path.
+    named: Option<String>,
+}
+
+impl ModuleFile {
+    fn of(source: &Source, module: Node<'_>, name: String) -> Self {
+        let text = |node: Node<'_>| source.text.get(node.byte_range()).unwrap_or_default();
+        let modules = std::iter::successors(module.parent(), Node::parent);
+        let modules = modules.filter(|node| node.kind() == "mod_item");
+        let mut around: Vec<String> = modules
+            .filter_map(|it| Some(text(it.child_by_field_name("name")?).to_owned()))
+            .collect();
+        around.reverse();
+        let lead = target::lead_start(module, &source.text)..module.start_byte();
+        let lead = source.text.get(lead).unwrap_or_default();
+        let named = lead.split_once("#[path").and_then(|(_, rest)| rest.split('"').nth(1));
+        Self { name, around, named: named.map(str::to_owned) }
+    }
+
+    /// Where its file may be, the likeliest first, as the Rust reference has it ("Module source
+    /// filenames"). `own` is the file that declares it.
+    fn files(&self, own: &Path) -> Vec<PathBuf> {
+        let folder = own.parent().unwrap_or(own);
+        let stem = own.file_stem().unwrap_or_default();
+        let beside = matches!(stem.to_str(), Some("mod" | "lib" | "main"));
+        let around = self.around.iter().collect::<PathBuf>();
+        let of_children = if beside { folder.to_owned() } else { folder.join(stem) };
+        if let Some(named) = &self.named {
+            let from =
+                if self.around.is_empty() { folder.to_owned() } else { of_children.join(around) };
+            return vec![from.join(named)];
+        }
+        let below = |folder: PathBuf| {
+            let module = folder.join(&around).join(&self.name);
+            [module.with_extension("rs"), module.join("mod.rs")]
+        };
+        // The root of a program or of an integration test may have any name.
+        let root = (!beside).then(|| below(folder.to_owned()));
+        below(of_children).into_iter().chain(root.into_iter().flatten()).collect()
     }
 }
 
@@ -184,7 +306,7 @@ mod tests {
         let source = Source::with_text(rust, fixture.replace("$0", "")).expect("parsed");
         let target = source.target(at..at).expect("an item");
         let subject = Subject::of(&source, &target).expect("something to test");
-        let shown = Place::find(&source, &subject).map(|place| {
+        let shown = Place::in_file(&source, &subject).map(|place| {
             let test = |name: &str, imports: &[&str]| Written {
                 name: name.to_owned(),
                 text: format!("#[test]\n{}fn {name}() {{}}", place.indent),
@@ -200,7 +322,8 @@ mod tests {
                 place.tests, place.samples
             )
         });
-        let shown = shown.unwrap_or_else(|why| why);
+        let shown =
+            shown.unwrap_or_else(|module| format!("{:#?}", module.files(Path::new("src/a.rs"))));
         expected.assert_eq(&shown.replace('\r', "␍"));
     }
 
@@ -396,7 +519,35 @@ mod tests {
     fn in_a_file_of_their_own() {
         check(
             "fn $0f() {}\n\n#[cfg(test)]\nmod tests;\n",
-            expect!["its tests are in a file of their own (`mod tests;`), where none are added"],
+            expect![[r#"
+            [
+                "src/a/tests.rs",
+                "src/a/tests/mod.rs",
+                "src/tests.rs",
+                "src/tests/mod.rs",
+            ]"#]],
+        );
+        check(
+            "fn $0f() {}\n\n#[cfg(test)]\n#[path = \"t/a.rs\"]\nmod tests;\n",
+            expect![[r#"
+            [
+                "src/t/a.rs",
+            ]"#]],
+        );
+        check(
+            "mod b {\n    fn $0f() {}\n\n    #[cfg(test)]\n    mod tests;\n}\n",
+            expect![[r#"
+            [
+                "src/a/b/tests.rs",
+                "src/a/b/tests/mod.rs",
+                "src/b/tests.rs",
+                "src/b/tests/mod.rs",
+            ]"#]],
+        );
+        let tests = ModuleFile { name: "tests".to_owned(), around: Vec::new(), named: None };
+        assert_eq!(
+            tests.files(Path::new("src/lib.rs")),
+            ["src/tests.rs", "src/tests/mod.rs"].map(PathBuf::from)
         );
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
+use super::custom::Custom;
 use crate::task::{
     refactor::target::{self, Target},
     source::Source,
@@ -23,6 +24,9 @@ pub struct Subject {
 impl Subject {
     /// What there is to test in `target`. `None` where nothing can be called, or in a test itself.
     pub fn of(source: &Source, target: &Target) -> Option<Self> {
+        if let Some(custom) = Custom::of(source.language) {
+            return custom.subject(source, target);
+        }
         let node = target::node_of(source.root(), target)?;
         if is_test(target, source) || in_test_module(node, &source.text) {
             return None;

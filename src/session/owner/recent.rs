@@ -21,7 +21,7 @@ const CLOSE: usize = 60;
 
 /// A result, and the text it was generated for.
 #[derive(Debug, Clone)]
-pub(super) struct Shelved {
+pub(super) struct Past {
     /// The whole document when it was asked for; shares its memory with every other version.
     pub(super) text: Rope,
     /// Where it was asked for, in bytes of that text.
@@ -38,22 +38,17 @@ pub(super) struct Shelved {
 
 /// The last results of one document, the newest first.
 #[derive(Debug, Default)]
-pub(super) struct Shelf(VecDeque<Shelved>);
+pub(super) struct Recent(VecDeque<Past>);
 
-impl Shelf {
-    pub(super) fn put(&mut self, result: Shelved) {
+impl Recent {
+    pub(super) fn put(&mut self, result: Past) {
         self.0.retain(|old| !(old.origin == result.origin && old.produced == result.produced));
         self.0.push_front(result);
         self.0.truncate(ROOM);
     }
 
     /// A result that goes on at `offset` of `text`, and how much of it stands in front of it already.
-    pub(super) fn find(
-        &self,
-        text: &Rope,
-        offset: usize,
-        context: u64,
-    ) -> Option<(Shelved, usize)> {
+    pub(super) fn find(&self, text: &Rope, offset: usize, context: u64) -> Option<(Past, usize)> {
         // What stands in front of the cursor of a result: at most as much as one has.
         let longest = self.0.iter().map(|result| result.produced.len()).max()?;
         let near = text.char_to_byte(text.byte_to_char(offset.saturating_sub(longest)));
@@ -76,7 +71,7 @@ impl Shelf {
 }
 
 /// Whether the text around `result`'s place was what it is now in front of `start` and behind `end`.
-fn same(result: &Shelved, text: &Rope, start: usize, end: usize) -> bool {
+fn same(result: &Past, text: &Rope, start: usize, end: usize) -> bool {
     let origin = result.origin;
     same_before(&result.text, origin, text, start, CLOSE)
         && same_after(&result.text, origin, text, end, AFTER)
@@ -110,14 +105,14 @@ mod tests {
             let at = fixture.find("$0").expect("a cursor");
             (Rope::from_str(&fixture.replace("$0", "")), at)
         };
-        let mut shelf = Shelf::default();
+        let mut recent = Recent::default();
         let (text, origin) = split(then);
         let produced = "foo(1);".to_owned();
         let odds = Odds::default();
-        shelf.put(Shelved { text, origin, context: 7, produced, odds, shown: 7, counted: 7 });
+        recent.put(Past { text, origin, context: 7, produced, odds, shown: 7, counted: 7 });
         let (text, offset) = split(now);
-        assert_eq!(shelf.find(&text, offset, 7).map(|(_, typed)| typed), typed, "{now}");
-        assert!(shelf.find(&text, offset, 8).is_none(), "of another context");
+        assert_eq!(recent.find(&text, offset, 7).map(|(_, typed)| typed), typed, "{now}");
+        assert!(recent.find(&text, offset, 8).is_none(), "of another context");
     }
 
     #[test]

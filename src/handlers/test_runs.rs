@@ -23,9 +23,9 @@ const COMPILE: &str = "Only compile";
 
 /// Whether tests may be run, as the user answered, by workspace folder.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Consent(Arc<Mutex<HashMap<PathBuf, bool>>>);
+pub(super) struct TestRuns(Arc<Mutex<HashMap<PathBuf, bool>>>);
 
-impl Consent {
+impl TestRuns {
     /// What a check may do in the workspace folder `root`; asks what is not decided yet.
     pub(super) async fn rights(
         &self,
