@@ -10,7 +10,7 @@
 //! `cargo bench --bench confidence [CUTS]`
 
 #[path = "../tests/support/random.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod random;
 
 use std::{
@@ -132,7 +132,7 @@ async fn complete(
         prompt: Arc::new(built.context("the line alone is too long")?.prompt),
         temperature: 0.0,
         stop: vec!["\n".to_owned()],
-        num_ctx: None,
+        num_ctx: settings.max_local_context_tokens.size(),
         keep_alive: String::new(),
         slot: None,
     };

@@ -12,7 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use hearth::engine::{Engine, Event, Job, Options, Usage};
+use hearth::engine::{Engine, Event, Gguf, Holes, Job, Options, Piece, Sources, Usage};
 use serde_json::{Value, json};
 
 fn main() -> anyhow::Result<()> {
@@ -117,11 +117,9 @@ fn speed(model: &str, threads: usize, runs: usize) -> anyhow::Result<Value> {
         let (_, usage, _) = run(&engine, Job::new(prompt.clone(), 1))?;
         before_suffix.push((usage.timings.queued + usage.timings.prefill).as_secs_f64() * 1e3);
     }
-    let median = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    };
+    let copying = copying(&engine, model)?;
     Ok(json!({
+        "copy_us": copying,
         "pp512": pp512, "pp2048": pp2048,
         "tg": if decoded > 0 { json!(1.0 / decode) } else { json!(null) },
         "threads": threads,
@@ -132,6 +130,46 @@ fn speed(model: &str, threads: usize, runs: usize) -> anyhow::Result<Value> {
         "rss_peak": memory("VmHWM")?, "rss_base": base,
         "params": info.n_params, "quantization": info.quantization,
     }))
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Microseconds that copying adds to a prompt of 1,000 tokens of source text and to each token behind
+/// it; `None` for a model without holes.
+fn copying(engine: &Engine, model: &str) -> anyhow::Result<Option<(f64, f64)>> {
+    let gguf = Gguf::open(std::io::BufReader::new(std::fs::File::open(model)?))?;
+    let Some(holes) = Holes::read(&gguf, engine.tokenizer()) else { return Ok(None) };
+    let text: String = include_str!("engine.rs").chars().cycle().take(3500).collect();
+    let (before, behind) = text.split_at(text.floor_char_boundary(2800));
+    let (prefix, begun) = before.split_at(before.rfind('\n').map_or(0, |at| at + 1));
+    let control = Piece::Control;
+    let prompt = engine.encode(&[
+        control("<|fim_prefix|>"),
+        Piece::Text(prefix),
+        control("<|fim_suffix|>"),
+        Piece::Text(behind),
+        control("<|fim_middle|>"),
+        Piece::Text(begun),
+    ])?;
+    let written = engine.tokenize("let answer = self.answers.get(at)?;")?;
+    let (mut prepare, mut next) = (Vec::new(), Vec::new());
+    for _ in 0..50 {
+        let started = Instant::now();
+        let Some(mut sources) = Sources::of(&prompt, holes, engine.tokenizer()) else {
+            return Ok(None);
+        };
+        prepare.push(started.elapsed().as_secs_f64() * 1e6);
+        for token in &written {
+            let started = Instant::now();
+            std::hint::black_box(sources.next()?);
+            next.push(started.elapsed().as_secs_f64() * 1e6);
+            sources.push(*token);
+        }
+    }
+    Ok(Some((median(&mut prepare), median(&mut next))))
 }
 
 fn greedy(model: &str, prompts: &str) -> anyhow::Result<Value> {

@@ -10,6 +10,9 @@
 )]
 mod tiny;
 
+#[path = "engine/copying.rs"]
+mod copying;
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     io::Cursor,

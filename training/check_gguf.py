@@ -13,8 +13,22 @@ from torch.nn import functional as F
 
 from common import WORK, read_jsonl
 from encode import Encoder
-from evaluate import complete, read, taking_turns
-from model import PROFILES, Decoder
+from evaluate import taking_turns
+from model import PROFILES, Decoder, Past
+
+
+@torch.no_grad()
+def complete(model, encoder, prompt, most=40):
+    """Greedy text up to the end of the line, and the scores for its first token."""
+    past, text = Past(), ""
+    first = logits = model(torch.tensor([prompt]), past)[0, -1]
+    for _ in range(most):
+        token = int(logits.argmax())
+        if token == encoder.end or "\n" in text:
+            break
+        text += encoder.tokenizer.decode([token])
+        logits = model(torch.tensor([[token]]), past)[0, -1]
+    return text.split("\n")[0], first
 
 
 def main():
@@ -42,10 +56,9 @@ def main():
             text = piece.get("text", piece.get("control"))
             ids += ask("/tokenize", content=text, add_special=False, parse_special="control" in piece)["tokens"]
         same_ids += ids == encoder.pieces(case["segments"])
-        prompt = read(model, encoder.pieces(case["segments"]))
-        ours, _, _ = complete(model, encoder, prompt)
+        ours, first_scores = complete(model, encoder, encoder.pieces(case["segments"]))
         answer = ask("/completion", prompt=ids, n_predict=40, temperature=0, n_probs=5, stop=["\n"])
-        logs = F.log_softmax(prompt[1], -1)
+        logs = F.log_softmax(first_scores, -1)
         # An answer that ends at once comes without probabilities.
         first = answer.get("completion_probabilities", [{"top_logprobs": []}])[0]
         for top in first["top_logprobs"]:

@@ -10,7 +10,7 @@ count=60000
 tool=${CARGO_TARGET_DIR:-../target}/release/examples/training_samples
 "$tool" "$work/corpus/train.jsonl" --count "$count" > "$work/train.jsonl"
 "$tool" "$work/corpus/valid.jsonl" --count 1500 --seed 2 > "$work/valid.jsonl"
-"$tool" "$work/corpus/valid.jsonl" --count 1500 --seed 4 --lines > "$work/valid-lines.jsonl"
-"$tool" "$work/corpus/test.jsonl" --count 2500 --seed 3 --lines > "$work/test.jsonl"
+"$tool" "$work/corpus/valid.jsonl" --count 8000 --seed 4 --lines > "$work/valid-lines.jsonl"
+"$tool" "$work/corpus/test.jsonl" --count 8000 --seed 3 --lines > "$work/test.jsonl"
 python encode.py train --profile "$profile"
 python encode.py valid --profile "$profile"

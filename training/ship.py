@@ -24,16 +24,16 @@ MEASURABLE = 2
 
 
 def beats(scores):
-    """Whether the model has more exact matches than each baseline, in each class."""
+    """Whether the model, copying, has more exact matches than each baseline, in each class."""
     classes = [name for name in evaluate.CLASSES if name != "all"]
-    return all(scores["model"][c]["exact"] > scores[b][c]["exact"] for b in ("ngram", "repeat") for c in classes)
+    return all(scores["model_copying"][c]["exact"] > scores[b][c]["exact"] for b in ("ngram", "repeat") for c in classes)
 
 
 def manners(result):
     """What the file says of its own worth. Without a threshold that holds, nothing is sure enough."""
     threshold = result["threshold"]
     return {"show_above": 1.0 if threshold is None else threshold,
-            "ghost_text": threshold is not None and beats(result["scores"])}  # fmt: skip
+            "ghost_text": threshold is not None and beats(result["scores"]), "trust": result["trust"]}  # fmt: skip
 
 
 def verdict(result):
@@ -48,7 +48,7 @@ def verdict(result):
 
 
 def goal(result, profile):
-    reached, wanted = result["scores"]["model"]["all"]["exact"], GOALS.get(profile)
+    reached, wanted = result["scores"]["model_copying"]["all"]["exact"], GOALS.get(profile)
     return "" if wanted is None else f"Goal of this profile: {wanted} % exact over all cuts; it has {reached} %."
 
 
@@ -58,8 +58,8 @@ def definitions(result):
     with_any, without = (scores[name]["all"] for name in ("with_where_any", "without_where_any"))
     helped = with_any["exact"] - without["exact"] >= MEASURABLE
     return (f"Definitions: in the {with_any['cases']} cuts whose prompts have some, {with_any['exact']} % exact with "
-            f"them and {without['exact']} % without; perplexity over all cuts {perplexity['model']} and "
-            f"{perplexity['model_without_definitions']}. "
+            f"them and {without['exact']} % without; perplexity over all cuts {perplexity['model_copying']} and "
+            f"{perplexity['model_copying_without_definitions']}. "
             + ("They help measurably." if helped else "They do not help this model measurably."))  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The training code without a corpus: the path of the big profile on a tiny one, in under a minute."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -186,17 +187,31 @@ def test_baselines_and_scores():
     assert evaluate.similarity("abc", "abc") == 1 and evaluate.similarity("abc", "abd") == pytest.approx(2 / 3)
     cases = [(0.9, True)] * 20 + [(0.3, False)] * 20 + [(0.1, False)] * 20 + [(0.97, True)]
     threshold, rows = evaluate.calibrate(cases)
-    assert threshold == 0.15 and rows[-1] == {"threshold": 0.9, "cases": 21, "shown": 34.4, "kept": 100.0}
+    assert threshold == 0.35 and rows[-1] == {"threshold": 0.9, "cases": 21, "shown": 34.4, "kept": 100.0}
     assert evaluate.calibrate([(0.9, False)] * 30)[0] is None
     assert evaluate.shown_above(cases, 0.98)["kept"] is None
+
+
+def test_copying_is_trusted_as_far_as_it_was_right():
+    # Of one class always right where the model is not sure, of another never.
+    tokens = [(math.log(0.01), 1.0, 3)] * 200 + [(math.log(0.5), 0.0, 5)] * 200 + [(math.log(0.5), 0.0, None)]
+    table = evaluate.trust(tokens)
+    assert len(table) == evaluate.copying_classes()
+    assert table[3] >= 98 and table[5] <= 1 and table[0] == 50
+    assert evaluate.perplexity([(math.log(0.5), 0, None), (math.log(0.125), 0, None)]) == 4
 
 
 def test_only_a_model_that_beats_its_baselines_is_shown_unasked():
     def scores(**exact):
         return {name: {c: {"exact": x} for c in evaluate.CLASSES} for name, x in exact.items()}
 
-    better, worse = scores(model=3, ngram=1, repeat=2), scores(model=3, ngram=1, repeat=3)
-    assert ship.manners({"threshold": 0.4, "scores": better}) == {"show_above": 0.4, "ghost_text": True}
-    assert ship.manners({"threshold": 0.4, "scores": worse}) == {"show_above": 0.4, "ghost_text": False}
-    assert ship.manners({"threshold": None, "scores": better}) == {"show_above": 1.0, "ghost_text": False}
+    def manners(threshold, scores):
+        chosen = ship.manners({"threshold": threshold, "scores": scores, "trust": [7]})
+        assert chosen.pop("trust") == [7]
+        return chosen
+
+    better, worse = scores(model_copying=3, ngram=1, repeat=2), scores(model_copying=3, ngram=1, repeat=3)
+    assert manners(0.4, better) == {"show_above": 0.4, "ghost_text": True}
+    assert manners(0.4, worse) == {"show_above": 0.4, "ghost_text": False}
+    assert manners(None, better) == {"show_above": 1.0, "ghost_text": False}
     assert "nowhere so sure" in ship.verdict({"threshold": None, "scores": better})

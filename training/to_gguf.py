@@ -68,7 +68,7 @@ def add_tokenizer(writer, tokenizer):
 
 
 def write(state, kind, path, manners=None):
-    """`manners`: what `ship.py` read off the evaluation, for a model that was judged."""
+    """`manners`: what the evaluation found: `trust` in copying, and from `ship.py` whether and when to show."""
     profile = PROFILES[state["profile"]]
     writer = gguf.GGUFWriter(path, "qwen2")
     parameters = sum(tensor.numel() for tensor in state["model"].values())
@@ -89,7 +89,10 @@ def write(state, kind, path, manners=None):
     writer.add_layer_norm_rms_eps(profile.epsilon)
     writer.add_uint32("hearth.layout_version", layout_version())
     writer.add_uint64("hearth.training_tokens", state["seen"])
-    if manners:
+    manners = manners or {}
+    if "trust" in manners:
+        writer.add_array("hearth.copy.trust", manners["trust"])
+    if "show_above" in manners:
         writer.add_float32("hearth.show_above", manners["show_above"])
         writer.add_bool("hearth.ghost_text", manners["ghost_text"])
     add_tokenizer(writer, Tokenizer.from_file(str(WORK / f"tokenizer-{profile.vocabulary}.json")))

@@ -4,6 +4,9 @@
 //! setting. Text comes in as pieces that say whether they are text or a control token, so that
 //! source code which contains a control token's name stays source code.
 //!
+//! A model whose file says so copies from its prompt (`copy`): part of each token's probability is that
+//! of what followed earlier runs that end alike.
+//!
 //! It must never block the caller's executor, never take all cores while it decodes, and never
 //! trust a model file.
 //!
@@ -16,6 +19,7 @@
 
 mod cache;
 mod config;
+mod copy;
 mod decoder;
 mod error;
 mod gguf;
@@ -26,6 +30,7 @@ mod tokenizer;
 mod worker;
 
 pub use config::{Config, Rope};
+pub use copy::{CLASSES, Copied, Holes, Sources};
 pub use error::EngineError;
 pub use gguf::{Gguf, TensorInfo, Value};
 pub use sampler::{Choice, Sampler, Sampling};

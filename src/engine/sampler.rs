@@ -30,6 +30,14 @@ pub struct Choice {
     pub logprob: f32,
 }
 
+impl Choice {
+    /// A token that was chosen otherwise; `None` as for [`Sampler::choose`].
+    pub fn of(token: u32, logits: &[f32]) -> Option<Self> {
+        let (_, log_total) = likeliest(logits)?;
+        Some(Self { token, logprob: logits.get(token as usize)? - log_total })
+    }
+}
+
 /// A sampler in the course of one generation.
 #[derive(Debug, Clone)]
 pub struct Sampler {
@@ -44,18 +52,7 @@ impl Sampler {
 
     /// The next token; `None` if there are no logits or none of them is a number.
     pub fn choose(&mut self, logits: &[f32]) -> Option<Choice> {
-        let (best, max) =
-            (0_u32..).zip(logits).fold(None, |best: Option<(u32, f32)>, (i, x)| match best {
-                Some((_, max)) if *x <= max => best,
-                _ if x.is_nan() => best,
-                _ => Some((i, *x)),
-            })?;
-        if !max.is_finite() {
-            return None;
-        }
-        let total: f64 = logits.iter().map(|x| finite_exp(*x - max)).sum();
-        #[allow(clippy::cast_possible_truncation, reason = "logits have no more precision")]
-        let log_total = total.ln() as f32 + max;
+        let ((best, max), log_total) = likeliest(logits)?;
         let token = if self.sampling.temperature > 0.0 { self.sample(logits, max)? } else { best };
         let logit = *logits.get(token as usize)?;
         Some(Choice { token, logprob: logit - log_total })
@@ -99,6 +96,23 @@ impl Sampler {
         z ^= z >> 31;
         (z >> 11) as f64 / (1_u64 << 53) as f64
     }
+}
+
+/// The likeliest token with its logit, and the logarithm of what all the logits stand for together.
+fn likeliest(logits: &[f32]) -> Option<((u32, f32), f32)> {
+    let (best, max) =
+        (0_u32..).zip(logits).fold(None, |best: Option<(u32, f32)>, (i, x)| match best {
+            Some((_, max)) if *x <= max => best,
+            _ if x.is_nan() => best,
+            _ => Some((i, *x)),
+        })?;
+    if !max.is_finite() {
+        return None;
+    }
+    let total: f64 = logits.iter().map(|x| finite_exp(*x - max)).sum();
+    #[allow(clippy::cast_possible_truncation, reason = "logits have no more precision")]
+    let log_total = total.ln() as f32 + max;
+    Some(((best, max), log_total))
 }
 
 /// e to the power of `x`, 0 for what is not a number.

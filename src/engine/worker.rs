@@ -22,12 +22,13 @@ use tokio::sync::mpsc;
 use super::{
     cache::Cache,
     config::Config,
+    copy::{Copier, Copying},
     decoder::{Decoder, Scratch},
     error::EngineError,
     gguf::{Gguf, Value},
     kernels::threads::Team,
     output::{Output, Shown},
-    sampler::{Sampler, Sampling},
+    sampler::{Choice, Sampler, Sampling},
     tokenizer::{Piece, Tokenizer},
 };
 
@@ -87,13 +88,15 @@ pub struct Job {
     pub stop: Vec<String>,
     /// The slot to run in; by default that whose cache has most of the prompt.
     pub slot: Option<usize>,
+    /// What is said first, whatever is likelier: to learn how likely it was.
+    pub given: Vec<u32>,
 }
 
 impl Job {
     /// A greedy job in whichever slot suits.
     pub fn new(prompt: Vec<u32>, max_tokens: usize) -> Self {
         let sampling = Sampling::default();
-        Self { prompt, max_tokens, sampling, stop: Vec::new(), slot: None }
+        Self { prompt, max_tokens, sampling, stop: Vec::new(), slot: None, given: Vec::new() }
     }
 }
 
@@ -101,7 +104,8 @@ impl Job {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// One token's text, whole characters only: empty where its bytes went into a neighbour's
-    /// character. `logprob` is the natural logarithm of the probability the model gave it.
+    /// character. `logprob` is the natural logarithm of the probability the model gave it, copying
+    /// included.
     Token { token: u32, text: String, logprob: f32 },
     /// The last event of a generation that was not cancelled.
     Done(Usage),
@@ -226,6 +230,7 @@ impl Engine {
         let caches = (0..n_slots)
             .map(|_| Ok(Slot { cache: Cache::new(&config, n_ctx)?, used: 0 }))
             .collect::<Result<Vec<_>, EngineError>>()?;
+        let copying = Copying::read(&gguf, &tokenizer)?;
         let decoder = pool.install(|| Decoder::load(&mut gguf, config, prefill))?;
         let info = Arc::new(Info {
             name: gguf.text("general.name").map(str::to_owned),
@@ -245,6 +250,7 @@ impl Engine {
         let (jobs, tasks) = queue::channel();
         let mut worker = Worker {
             decoder,
+            copying,
             tokenizer: tokenizer.clone(),
             slots: caches,
             n_ctx,
@@ -321,6 +327,8 @@ struct Slot {
 
 struct Worker {
     decoder: Decoder,
+    /// `None` for a model that does not copy.
+    copying: Option<Copying>,
     tokenizer: Arc<Tokenizer>,
     slots: Vec<Slot>,
     n_ctx: usize,
@@ -367,13 +375,14 @@ impl Worker {
             return Err(EngineError::TooLong { prompt_tokens, n_ctx });
         }
         let n_vocab = self.decoder.config().n_vocab;
-        if let Some(token) = prompt.iter().find(|token| **token as usize >= n_vocab) {
+        let given = job.given.iter();
+        if let Some(token) = prompt.iter().chain(given).find(|token| **token as usize >= n_vocab) {
             return Err(EngineError::NoToken { token: *token, n_vocab });
         }
         let at = self.slot(job)?;
         self.n_jobs += 1;
         let n_jobs = self.n_jobs;
-        let Self { decoder, slots, scratch, logits, pool, .. } = self;
+        let Self { decoder, copying, tokenizer, slots, scratch, logits, pool, .. } = self;
         let n_slots = slots.len();
         let slot = slots.get_mut(at).ok_or(EngineError::NoSlot { slot: at, n_slots })?;
         slot.used = n_jobs;
@@ -395,6 +404,8 @@ impl Worker {
         }
         let prefilled = Instant::now();
 
+        let copying = copying.as_ref().filter(|_| job.max_tokens > 0);
+        let mut copier = copying.and_then(|copying| Copier::new(copying, prompt, tokenizer));
         let mut sampler = Sampler::new(job.sampling.clone());
         let mut output = Output::new(&job.stop);
         let (mut output_tokens, mut logprob) = (0, 0.0);
@@ -411,15 +422,25 @@ impl Worker {
             if reply.is_closed() {
                 return Ok(());
             }
-            let choice = sampler.choose(logits).ok_or_else(|| {
+            if let Some(copier) = &copier {
+                copier.mix(logits)?;
+            }
+            let choice = match job.given.get(output_tokens) {
+                Some(token) => Choice::of(*token, logits),
+                None => sampler.choose(logits),
+            };
+            let choice = choice.ok_or_else(|| {
                 EngineError::Failed("the model's output is not a number".to_owned())
             })?;
             output_tokens += 1;
             logprob += choice.logprob;
-            if self.tokenizer.is_control(choice.token) {
+            if tokenizer.is_control(choice.token) {
                 break Stop::End;
             }
-            let (shown, met) = output.push(self.tokenizer.bytes(choice.token), choice);
+            if let Some(copier) = &mut copier {
+                copier.push(choice.token);
+            }
+            let (shown, met) = output.push(tokenizer.bytes(choice.token), choice);
             show(shown);
             if let Some(stop) = met {
                 break Stop::Text(stop);

@@ -2,6 +2,7 @@
 """Holds Hearth's built-in engine against llama.cpp on the same GGUF files, on this machine, in one run.
 
   compare.py --llama DIR MODEL.gguf ...     tokens, log-probabilities, speed, memory
+             --twin DIR                     the same llama.cpp, left only one other of its libggml-cpu-*.so
   compare.py --llama DIR --make DIR SIZE    writes random models: 6m, 60m, 60m-llama or 1b5, in F16
                                             (1b5 without), Q8_0 and Q4_K_M
                                             (needs the packages gguf and numpy)
@@ -201,7 +202,7 @@ def laid_out(server, cases):
     return prompts[:20]
 
 
-def greedy(llama, binary, model, cases):
+def greedy(llama, binary, model, cases, twin):
     files = sorted(ROOT.glob("src/**/*.rs"))
     sources = [f.read_text() for f in files]
     server = Server(llama, model)
@@ -216,17 +217,22 @@ def greedy(llama, binary, model, cases):
         answers = answers_of(server, prompts)
     finally:
         server.stop()
-    # How far llama.cpp is from itself when it cuts the prompt otherwise: what no other program can beat.
-    server = Server(llama, model, "-b", "32", "-ub", "32", "-fa", "off")
-    try:
-        others = answers_of(server, prompts)
-    finally:
-        server.stop()
+    # How far llama.cpp is from itself when only the order of its sums is another: what no other program
+    # can beat.
+    itself = [("-ub 32 -fa off", llama, ["-b", "32", "-ub", "32", "-fa", "off"])]
+    itself += [("on another CPU backend", twin, [])] if twin else []
+    others = []
+    for how, where, flags in itself:
+        server = Server(where, model, *flags)
+        try:
+            others.append((f"llama.cpp, {how}", answers_of(server, prompts), False))
+        finally:
+            server.stop()
     with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
         json.dump(prompts, f)
         f.flush()
         ours = engine(binary, model, "greedy", f.name)
-    for name, answer, goal in (("ours", ours, True), ("llama.cpp, -ub 32 -fa off", others, False)):
+    for name, answer, goal in [("ours", ours, True), *others]:
         whole, leads, errors = apart(answer, answers)
         say(f"{name}: greedy outputs alike", f"{whole}/20", "20/20" if goal else "", whole == 20 if goal else None)
         if leads:
@@ -255,6 +261,8 @@ def speed(llama, binary, model, threads, repeat):
         say("first token after a typed character, ms", f"{ours['keystroke_ms']:.1f}", "< 25",
             ours["keystroke_ms"] < 25)
     say("  before a suffix of 64 tokens, ms", f"{ours['keystroke_before_64_ms']:.1f}")
+    if ours["copy_us"]:
+        say("  copying, us for the prompt and for a token", " ".join(f"{us:.0f}" for us in ours["copy_us"]))
     most = 2.5 * ours["file"] + ours["kv"] + 80e6
     say("peak memory, MB", f"{ours['rss_peak'] / 1e6:.0f} of {most / 1e6:.0f}", "2.5 file+KV+80", ours["rss_peak"] <= most)
     say("  file, weights, KV cache, MB", " ".join(f"{ours[k] / 1e6:.0f}" for k in ("file", "weights", "kv")))
@@ -264,6 +272,7 @@ def speed(llama, binary, model, threads, repeat):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llama", type=pathlib.Path, required=True)
+    parser.add_argument("--twin", type=pathlib.Path)
     parser.add_argument("--make", type=pathlib.Path)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--repeat", type=int, default=3, help="the best of so many runs counts, on both sides")
@@ -279,7 +288,7 @@ def main():
     for model in args.models:
         print(model)
         if args.only != "speed":
-            greedy(args.llama, binary, model, args.cases)
+            greedy(args.llama, binary, model, args.cases, args.twin)
         if args.only != "greedy":
             for threads in args.threads.split(","):
                 speed(args.llama, binary, model, int(threads), args.repeat)

@@ -39,6 +39,8 @@ pub struct Tiny {
     /// Replaces the tokens of the vocabulary, to make a wrong one.
     pub tokens: Option<Vec<String>>,
     pub pre: &'static str,
+    /// `hearth.copy.trust`; empty for a model that does not copy.
+    pub trust: Vec<i32>,
 }
 
 impl Tiny {
@@ -57,6 +59,7 @@ impl Tiny {
             seed: 1,
             tokens: None,
             pre: "qwen2",
+            trust: Vec::new(),
         }
     }
 
@@ -124,6 +127,12 @@ impl Tiny {
         head.ints("tokenizer.ggml.token_type", &kinds);
         head.u32("tokenizer.ggml.eos_token_id", end);
         head.flag("tokenizer.ggml.add_bos_token", false);
+        for (key, at) in [("fim_pre", 3), ("fim_mid", 4), ("fim_suf", 5)] {
+            head.u32(&format!("tokenizer.ggml.{key}_token_id"), end + at);
+        }
+        if !self.trust.is_empty() {
+            head.ints("hearth.copy.trust", &self.trust);
+        }
 
         let head_width = self.width / self.n_heads;
         let kv = self.n_kv_heads * head_width;

@@ -15,8 +15,8 @@ use std::{
 use futures::{FutureExt, StreamExt, future, future::BoxFuture, stream};
 
 use super::{
-    Event, Events, Form, Job, Kind, ModelError, ModelFacts, Prompt, Provider, Segment, Sighting,
-    Stop, Usage,
+    Event, Events, Form, Job, Kind, ModelError, ModelFacts, Provider, Segment, Sighting, Stop,
+    Usage,
 };
 use crate::engine::{self, Engine, EngineError, Piece};
 pub use file::{Chosen, ModelFile};
@@ -82,7 +82,7 @@ impl BuiltIn {
             return Err(refused(&job.model, &"the built-in engine has no chats"));
         }
         let (prompt, tokenizing) = (Arc::clone(&job.prompt), engine.clone());
-        let tokens = blocking(move || encode(&tokenizing, &prompt)).await;
+        let tokens = blocking(move || encode(&tokenizing, prompt.segments())).await;
         let tokens = tokens.map_err(|error| refused(&job.model, &error))?;
         let context = engine.info().n_ctx;
         if tokens.len() > context {
@@ -230,11 +230,11 @@ fn load(file: Option<ModelFile>, state: &Mutex<State>) -> Result<(), ModelError>
     Ok(())
 }
 
-/// A prompt's tokens: control tokens from control segments alone. Texts that meet are one text, as a
+/// A prompt's tokens, as every prompt is asked: control tokens from control segments alone. Texts that meet are one text, as a
 /// token may span them.
-fn encode(engine: &Engine, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
-    let mut joined: Vec<Segment> = Vec::with_capacity(prompt.segments().len());
-    for segment in prompt.segments() {
+pub fn encode(engine: &Engine, segments: &[Segment]) -> Result<Vec<u32>, EngineError> {
+    let mut joined: Vec<Segment> = Vec::with_capacity(segments.len());
+    for segment in segments {
         match (joined.last_mut(), segment) {
             (Some(Segment::Text(before)), Segment::Text(text)) => {
                 *before = [&**before, &**text].concat().into();
