@@ -5,7 +5,8 @@ use proptest::prelude::*;
 /// What stands on a line: code, any characters there are, what spells a control token, and lines so long
 /// that no prompt has room for one.
 pub(crate) fn line() -> impl Strategy<Value = String> {
-    let spelled = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_sep|>", "<|endoftext|>"];
+    let spelled =
+        ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_sep|>", "<|endoftext|>"];
     prop_oneof![
         3 => "[a-z(){};. ]{0,80}",
         2 => "fn [a-z]{1,8}\\(\\) \\{|\\}",
@@ -19,7 +20,10 @@ pub(crate) fn line() -> impl Strategy<Value = String> {
 }
 
 /// Such lines with every kind of end, and none.
-pub(crate) fn text(line: impl Strategy<Value = String>, lines: usize) -> impl Strategy<Value = String> {
+pub(crate) fn text(
+    line: impl Strategy<Value = String>,
+    lines: usize,
+) -> impl Strategy<Value = String> {
     let line_break = prop::sample::select(vec!["\n", "\n", "\r\n", "\r", "\n\n", ""]);
     prop::collection::vec((line, line_break), 0..lines)
         .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
