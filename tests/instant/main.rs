@@ -265,6 +265,31 @@ async fn what_was_turned_down_is_not_offered_again_unless_asked_for() {
 }
 
 #[tokio::test]
+async fn what_is_taken_back_is_there_again() {
+    let model = FakeModel::llama_server().await;
+    let mut client = editor(&model, json!({ "debounce_ms": 0 })).await;
+    let start = client.open(FILE, "fn a() {\n    let x = $0\n}\n");
+    let pending = ask(&client, start);
+    let generation = model.generation().await;
+    generation.send("found_it(1);\n");
+    generation.finish();
+    assert_eq!(offered(&pending.answer().await.expect("no error")), ["found_it(1);"]);
+    let mut at = client.type_at(FILE, start, "found_it");
+    for left in [8, 6, 3, 0] {
+        let end = Position { character: start.character + left, ..start };
+        client.change(FILE, (end.line, end.character), (at.line, at.character), "");
+        at = end;
+        let answer = ask(&client, at).answer().await.expect("no error");
+        assert_eq!(offered(&answer), ["found_it(1);"], "{left} characters are left");
+    }
+    let behind = |request: &&support::fake_model::Request| {
+        request.body["prompt"].as_str().is_some_and(|prompt| prompt.contains("let x = <|fim"))
+    };
+    assert_eq!(model.requests().iter().filter(behind).count(), 1);
+    client.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_paste_and_an_undo_ask_nobody() {
     let model = FakeModel::llama_server().await;
     let mut client = editor(&model, json!({ "debounce_ms": 0 })).await;
