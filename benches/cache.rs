@@ -10,7 +10,9 @@
 //! `tests/real/run --model models/hearth.gguf -- cargo bench --bench cache`
 //!
 //! Which model it is does not matter for the cache, but it takes a real tokenizer: with tokens of
-//! single bytes nothing ever joins. `-- --each` lists the requests that evaluated more than a tenth.
+//! single bytes nothing ever joins. `-- --each` lists the requests that evaluated more than a tenth,
+//! `-- --begun` and `-- --plain` replay one of the two orders alone, and a number behind these types as
+//! many bodies as it says instead of all of them.
 
 use std::{
     collections::HashMap,
@@ -63,7 +65,9 @@ struct Request {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
-    let each = std::env::args().any(|argument| argument == "--each");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let says = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let most = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(usize::MAX);
     #[expect(clippy::disallowed_methods, reason = "how tests/real/run names the server")]
     let Ok(endpoint) = std::env::var("HEARTH_REAL_ENDPOINT") else {
         let how = "start this by tests/real/run --model models/hearth.gguf -- cargo bench --bench cache\n";
@@ -71,13 +75,17 @@ async fn main() {
     };
     let folders = packages();
     let roots: Vec<PathBuf> = PACKAGES.iter().map(|name| folders[*name].clone()).collect();
-    let bodies: Vec<Body> = roots.iter().flat_map(|root| bodies(root)).collect();
+    let mut bodies: Vec<Body> = roots.iter().flat_map(|root| bodies(root)).collect();
+    bodies.truncate(most);
     let mut page =
         format!("{} bodies of functions; per request       median     p90    mean\n", bodies.len());
-    for begun in [true, false] {
+    for (begun, other) in [(true, "--plain"), (false, "--begun")] {
+        if says(other) {
+            continue;
+        }
         let requests = replay(&endpoint, &roots, &bodies, begun).await;
         let order = if begun { "begun middle" } else { "plain order" };
-        print(&mut page, order, &requests, each);
+        print(&mut page, order, &requests, says("--each"));
         std::io::stdout().write_all(page.as_bytes()).expect("stdout");
         page.clear();
     }

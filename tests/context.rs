@@ -1,5 +1,8 @@
 //! What a prompt shows of other files: chosen, held, bounded, and nothing of what is excluded.
 
+#[path = "support/texts.rs"]
+mod texts;
+
 use std::sync::{Arc, atomic::AtomicBool};
 
 use expect_test::{Expect, expect};
@@ -250,6 +253,43 @@ fn nothing_of_an_excluded_file_is_shown() {
 }
 
 #[test]
+fn nothing_of_an_excluded_dependency_is_shown() {
+    let home = tempfile::tempdir().expect("a folder");
+    let package = home.path().join("registry/src/i/gears-1.0.0");
+    std::fs::create_dir_all(package.join("src")).expect("writable");
+    std::fs::write(package.join("Cargo.toml"), "package.name = \"gears\"").expect("writable");
+    let source = "pub struct Gear;\nimpl Gear {\n    pub fn shift(&mut self, to: u8) {}\n}\n";
+    std::fs::write(package.join("src/lib.rs"), source).expect("writable");
+    let lock = "[[package]]\nname = \"app\"\nversion = \"1.0.0\"\ndependencies = [\"gears\"]\n\
+                [[package]]\nname = \"gears\"\nversion = \"1.0.0\"\n\
+                source = \"registry+https://example.com/index\"\n";
+    let ride = "use gears::Gear;\n\nfn ride(gear: &mut Gear) {\n    let shifted = gear.$0\n}\n";
+    let files = [
+        ("src/ride.rs", ride),
+        ("Cargo.toml", "package.name = \"app\"\ndependencies.gears = \"1\""),
+        ("Cargo.lock", lock),
+    ];
+    let shown = |exclude: &[&str]| {
+        let house = House::of(&files);
+        let cargo_home = Some(home.path().to_owned());
+        let with = |globs: &[&str]| Scope {
+            cargo_home: cargo_home.clone(),
+            ..scope(&house.folder, globs)
+        };
+        house.index.set_scope(with(&[]));
+        block_on(house.index.settled());
+        assert!(text(&house.pieces("src/ride.rs", ride)).contains("fn shift(&mut self, to: u8)"));
+        // What was shown already goes as well.
+        house.index.set_scope(with(exclude));
+        text(&house.pieces("src/ride.rs", ride))
+    };
+    assert!(shown(&["other/"]).contains("# gears/src/lib.rs"));
+    for glob in ["gears/", "gears-1.0.0/", "/gears/src/lib.rs", "lib.rs"] {
+        assert_eq!(shown(&[glob]), "", "{glob}");
+    }
+}
+
+#[test]
 fn no_room_means_no_other_files_and_the_same_document() {
     let house = House::of(&[RIDE, WHEEL]);
     let built = house.prompt(RIDE.0, RIDE.1, 100, Mode::Fim(&QWEN)).expect("it fits");
@@ -331,9 +371,7 @@ fn documents() -> impl Strategy<Value = String> {
         "\"ü\u{1F980}\u{200d}\u{feff} <|fim_prefix|> \\\"",
         "",
     ]);
-    let any = prop_oneof![4 => line.prop_map(str::to_owned), 1 => "\\PC{0,60}"];
-    prop::collection::vec((any, prop::sample::select(vec!["\n", "\r\n", "\r"])), 0..40)
-        .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+    texts::text(prop_oneof![4 => line.prop_map(str::to_owned), 1 => texts::line()], 40)
 }
 
 proptest! {

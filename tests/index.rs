@@ -2,7 +2,13 @@
 
 mod support;
 
-use std::{fs, os::unix::fs as unix, path::Path, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs as unix,
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use expect_test::{Expect, expect};
 use hearth::{
@@ -47,27 +53,44 @@ impl House {
     }
 
     async fn open_with(files: &[(&str, &str)], editor: Editor, settings: Json) -> Self {
+        let setup = Setup {
+            initialization_options: settings,
+            watched_files: editor == Editor::Tells,
+            ..Setup::default()
+        };
+        Self::open_as(files, setup).await
+    }
+
+    async fn open_as(files: &[(&str, &str)], setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("w")).unwrap();
         let (index, session) = (Arc::<Index>::default(), Arc::<Session>::default());
         let setup = Setup {
             folders: vec![uri(&folder.path().join("w"))],
-            initialization_options: settings,
-            watched_files: editor == Editor::Tells,
             options: Options {
                 index: Arc::clone(&index),
                 session: Arc::clone(&session),
                 ..Options::default()
             },
-            ..Setup::default()
+            ..setup
         };
         for (name, text) in files {
             write(&folder, name, text);
         }
         let house = Self { folder, client: setup.start().await, session, index };
-        house.client.settle().await;
+        house.has_roots(&["w"]).await;
         house.index.settled().await;
         house
+    }
+
+    /// Waits until the index is that of these folders. It is told of them aside: until then it is settled
+    /// over nothing.
+    async fn has_roots(&self, names: &[&str]) {
+        let roots: Vec<_> = names.iter().map(|name| self.folder.path().join(name)).collect();
+        let mut progress = self.index.progress();
+        while self.index.scope().roots != roots {
+            progress.changed().await.unwrap();
+        }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -95,15 +118,14 @@ impl House {
 
     /// Waits until the index says this; fails with what it says instead.
     async fn expect(&self, expected: Expect) {
-        let wanted = expected.data().trim().to_owned();
+        let wanted = expected.data().to_owned();
         let mut progress = self.index.progress();
         let reached = async {
-            while self.dump().trim() != unindented(&wanted) {
+            while unindented(&self.dump()) != unindented(&wanted) {
                 progress.changed().await.unwrap();
             }
         };
-        let limit = LIMIT;
-        if tokio::time::timeout(limit, reached).await.is_err() {
+        if tokio::time::timeout(LIMIT, reached).await.is_err() {
             expected.assert_eq(&self.dump());
         }
     }
@@ -139,9 +161,9 @@ fn write(folder: &TempDir, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// What `expect!` makes of its text.
+/// A text without the indentation that `expect!` takes off, whatever that is.
 fn unindented(text: &str) -> String {
-    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let lines: Vec<_> = text.trim().lines().map(str::trim).collect();
     lines.join("\n")
 }
 
@@ -431,17 +453,28 @@ async fn a_file_may_be_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_longer_reading_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup { progress: true, watched_files: true, ..Setup::default() };
+    let house = House::open_as(&[], setup).await;
     for number in 0..1_000 {
-        write(&folder, &format!("f{number}.rs"), &format!("fn f{number}() {{}}\n"));
+        house.write(&format!("w/new/f{number}.rs"), &format!("fn f{number}() {{}}\n"));
     }
-    write(&folder, "zeros.rs", "\0");
-    let setup = Setup { folders: vec![uri(folder.path())], progress: true, ..Setup::default() };
-    let client = setup.start().await;
-    let token = client.received("window/workDoneProgress/create").await["token"].take();
+    house.write("w/new/zeros.rs", "\0");
+    // As long as somebody looks nothing is taken in: it lasts until it is told.
+    let ((looks, is_looked_at), (told, is_told)) = (mpsc::channel(), mpsc::channel());
+    let index = Arc::clone(&house.index);
+    let looking = thread::spawn(move || {
+        let _view = index.read();
+        looks.send(()).unwrap();
+        is_told.recv().unwrap();
+    });
+    is_looked_at.recv().unwrap();
+    house.tell(&["w/new"]);
+    let token = house.client.received("window/workDoneProgress/create").await["token"].take();
+    told.send(()).unwrap();
+    looking.join().unwrap();
     let mut told = String::new();
     loop {
-        let mut message = client.received("$/progress").await;
+        let mut message = house.client.received("$/progress").await;
         assert_eq!(message["token"], token);
         let value = message["value"].take();
         if value["kind"] != "report" {
@@ -457,7 +490,7 @@ async fn a_longer_reading_is_told() {
         {"message":"2000 lines in 1000 files; left out: 1 binary","kind":"end"}
     "#]]
     .assert_eq(&told);
-    client.shutdown().await;
+    house.close().await;
 }
 
 /// A registry with one package that hands on another, and one that the workspace does not name.
@@ -527,10 +560,86 @@ fn public_signatures_of_dependencies_count() {
     "#]]
     .assert_eq(&dump());
     assert_eq!(index.read().totals().files, 1, "dependencies are not the workspace");
+    let without = |globs: &[&str]| Scope {
+        exclude: globs.iter().map(|glob| (*glob).to_owned()).collect(),
+        ..scope.clone()
+    };
+    // By the names of the registry and of the code; what is excluded is gone at once.
+    for globs in [&["inner/"][..], &["inner-1.0.0"], &["/inner/src/deep"], &["*/src/deep/*.rs"]] {
+        index.set_scope(without(globs));
+        assert!(!dump().contains("inner/"), "{globs:?}");
+        futures::executor::block_on(index.settled());
+        expect![[r#"
+            facade/src/lib.rs facade::run `pub fn run() -> u8`
+            src/main.rs app::main `fn main()`
+        "#]]
+        .assert_eq(&dump());
+    }
+    // And back again.
+    index.set_scope(without(&["hidden", "deep"]));
+    index.set_scope(without(&["lib.rs"]));
+    futures::executor::block_on(index.settled());
+    assert!(dump().starts_with("inner/src/deep/mod.rs inner::deep::Inner"), "{}", dump());
+    assert!(!dump().contains("facade/"), "{}", dump());
     index.set_scope(Scope { cargo_home: None, ..scope });
     futures::executor::block_on(index.settled());
     expect![[r#"
         src/main.rs app::main `fn main()`
     "#]]
     .assert_eq(&dump());
+}
+
+/// A dependency by path and one that is vendored lie in the workspace: what excludes files there excludes
+/// them.
+#[test]
+fn dependencies_in_the_workspace_are_excluded_as_its_files_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "package.name = \"app\"\ndependencies = { by-path.path = \"by-path\", \
+                    other.path = \"../other\", vendored = \"1\" }";
+    let locked = |name: &str, more: &str| {
+        format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n{more}\n")
+    };
+    let locks = [
+        locked("app", "dependencies = [\"by-path\", \"other\", \"vendored\"]"),
+        locked("by-path", ""),
+        locked("other", ""),
+        locked("vendored", "source = \"registry+https://example.com/index\"\n"),
+    ];
+    for (name, text) in [
+        ("w/Cargo.toml", manifest),
+        ("w/Cargo.lock", &locks.concat()),
+        ("w/src/main.rs", "fn main() { by_path::f(); other::f(); vendored::f() }"),
+        ("w/by-path/Cargo.toml", "package.name = \"by-path\""),
+        ("w/by-path/src/lib.rs", "pub fn of_a_path() {}"),
+        ("w/vendor/vendored/Cargo.toml", "package.name = \"vendored\""),
+        ("w/vendor/vendored/src/lib.rs", "pub fn vendored() {}"),
+        ("other/Cargo.toml", "package.name = \"other\""),
+        ("other/src/lib.rs", "pub fn outside_of_the_workspace() {}"),
+        ("home/registry/src/i/.keep", ""),
+    ] {
+        write(&folder, name, text);
+    }
+    let check = |rules: &[(&str, &str)], expected: &str| {
+        for (name, text) in rules {
+            write(&folder, name, text);
+        }
+        let index = Index::start(Scope {
+            roots: vec![folder.path().join("w")],
+            cargo_home: Some(folder.path().join("home")),
+            ..Scope::default()
+        });
+        futures::executor::block_on(index.settled());
+        let view = index.read();
+        let items = view.files().flat_map(|(id, _)| view.items(id));
+        let mut names: Vec<_> = items.map(|item| item.name().to_owned()).collect();
+        names.sort();
+        assert_eq!(names.join(" "), expected, "{rules:?}");
+        for (name, _) in rules {
+            fs::remove_file(folder.path().join(name)).unwrap();
+        }
+    };
+    check(&[], "main of_a_path vendored");
+    check(&[("w/.hearthignore", "vendor/\n")], "main of_a_path");
+    check(&[("w/.gitignore", "vendor/\n/by-path\n")], "main");
+    check(&[("w/vendor/vendored/.hearthignore", "src/lib.rs\n")], "main of_a_path");
 }

@@ -1,5 +1,8 @@
 //! The prompt: what it shows, and that it fits whatever it is made of.
 
+#[path = "support/texts.rs"]
+mod texts;
+
 use std::sync::atomic::AtomicBool;
 
 use expect_test::{Expect, expect};
@@ -244,18 +247,8 @@ fn normal(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// Files with everything in them that files should not have.
 fn files() -> impl Strategy<Value = String> {
-    let line = prop_oneof![
-        3 => "\\PC{0,60}",
-        3 => "[a-z(){};. ]{0,80}",
-        2 => "fn [a-z]{1,8}\\(\\) \\{|\\}",
-        1 => "x{0,3000}",
-        1 => "(é𝄞){0,500}",
-    ];
-    let line_break = prop::sample::select(vec!["\n", "\n", "\r\n", "\r", "\n\n", ""]);
-    prop::collection::vec((line, line_break), 0..60)
-        .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+    texts::text(texts::line(), 40)
 }
 
 proptest! {
@@ -264,23 +257,24 @@ proptest! {
 
     #[test]
     fn any_text_any_place_any_budget(
-        lines in prop::collection::vec("(\\PC{0,60}|[a-z(){};. ]{0,80}|x{0,3000})(\n|\r\n|\r|\n\n)", 0..60),
+        file in files(),
         at in 0.0..1.1_f64,
         ceiling in 0..3_000_usize,
         context in prop::option::of(0..3_000_usize),
         mode in prop::sample::select(vec![Mode::Fim(&QWEN), Mode::Prefix, Mode::Hole]),
+        order in prop::sample::select(vec![Order::Plain, Order::Begun]),
     ) {
-        let source = Rope::from_str(&lines.concat());
+        let source = Rope::from_str(&file);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
         let offset = (source.len_bytes() as f64 * at) as usize;
         let (tree, hold) = (parsed(&source), HoldCell::default());
         let budget = Budget::new(ceiling, context, 16, TokenCounter::default());
-        let Some(prompt) = build(&view(&source, tree.as_ref(), offset, &hold), mode, Order::Plain, &budget) else {
+        let Some(prompt) = build(&view(&source, tree.as_ref(), offset, &hold), mode, order, &budget) else {
             return Ok(());
         };
         let window = context.map_or(ceiling, |context| context.min(ceiling));
         prop_assert!(prompt.tokens() + 16 <= window, "{} of {window}", prompt.tokens());
-        let whole = source.to_string().replace("\r\n", "\n").replace('\r', "\n");
+        let whole = normal(&file);
         for segment in prompt.segments() {
             let Segment::Text(text) = segment else { continue };
             let added = matches!(mode, Mode::Hole) || &**text == "src/a.rs\n";

@@ -10,6 +10,7 @@
 //! cargo bench --bench recall -- --forward [...]   with nothing written yet behind the function
 //! cargo bench --bench recall -- --ours [...]      without the baselines, which take their time
 //! cargo bench --bench recall -- --misses [...]    and what a prompt of 2,000 tokens does not show
+//! cargo bench --bench recall -- --cuts [...]     and the pieces that begin or end inside of an item
 //! cargo bench --bench recall -- --fit             the ranking's weights, from the first half
 //! ```
 //!
@@ -58,10 +59,13 @@ pub struct Options {
     pub ours_alone: bool,
     /// List what is missed.
     pub misses: bool,
+    /// Print what is cut.
+    pub cuts: bool,
 }
 
 fn main() -> anyhow::Result<()> {
-    let mut options = Options { mode: Mode::Maintenance, ours_alone: false, misses: false };
+    let mut options =
+        Options { mode: Mode::Maintenance, ours_alone: false, misses: false, cuts: false };
     let (mut folders, mut fits) = (Vec::new(), false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
@@ -69,6 +73,7 @@ fn main() -> anyhow::Result<()> {
             "--forward" => options.mode = Mode::Forward,
             "--ours" => options.ours_alone = true,
             "--misses" => options.misses = true,
+            "--cuts" => options.cuts = true,
             "--fit" => fits = true,
             folder => folders.push(PathBuf::from(folder)),
         }

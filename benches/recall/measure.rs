@@ -100,7 +100,7 @@ impl Sums {
         let (text, offset) = hole(repo, point, options.mode);
         let open = ours.enter(repo, point.file, &text, offset);
         for (at, budget) in BUDGETS.into_iter().enumerate() {
-            let shown = open.show(repo, budget, counter);
+            let shown = open.show(repo, budget, counter, options.cuts);
             if options.misses && budget == 2_000 {
                 open.print_misses(repo, point, &shown);
             }

@@ -81,7 +81,13 @@ impl Open<'_> {
     }
 
     /// The prompt that the server would send within `budget` tokens.
-    pub fn show(&self, repo: &Repo, budget: usize, counter: &TokenCounter) -> Shown {
+    pub fn show(
+        &self,
+        repo: &Repo,
+        budget: usize,
+        counter: &TokenCounter,
+        print_cuts: bool,
+    ) -> Shown {
         let shelf = Shelf::default();
         let hold = HoldCell::default();
         let relative = repo.files[self.file].relative.as_str();
@@ -131,6 +137,10 @@ impl Open<'_> {
                 tree.root_node().has_error()
             };
             cut += usize::from(is_cut);
+            if is_cut && print_cuts {
+                let what = if is_verbatim { "example" } else { "definitions" };
+                println!("cut {}/{path} at {budget} tokens: {what}\n{text}", repo.name);
+            }
             let defines = truth::definitions(tree.root_node(), &text);
             let defines = defines.into_iter().map(|definition| definition.name).collect();
             pieces.push(Piece { file, text, defines });

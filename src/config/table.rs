@@ -154,9 +154,11 @@ settings! {
     /// Files that no model is ever shown anything of, on this machine or elsewhere, also while you have
     /// them open: nothing is suggested in them, and nothing of them is in what is asked of other files.
     /// Patterns in the notation of `.gitignore`, from each workspace folder, in either case of letters;
-    /// `!` takes nothing back, and while one of them cannot be read no model is shown any file. What
-    /// `.gitignore` or `.hearthignore` name is left out of prompts in other files, and is completed on
-    /// this machine alone. Files that look like a place for keys never leave this machine.
+    /// of a dependency, for its path as it is shown (`serde/src/lib.rs`) or lies in Cargo's registry
+    /// (`serde-1.0.0/src/lib.rs`). `!` takes nothing back, and while one of them cannot be read no model
+    /// is shown any file. What `.gitignore` or `.hearthignore` name is left out of prompts in other
+    /// files, and is completed on this machine alone. Files that look like a place for keys never leave
+    /// this machine.
     "privacy.exclude" Machine privacy_exclude: Vec<String> = Vec::new();
     /// Tokens of a prompt that may show definitions and similar code of other files, at the most; 0 for
     /// none. What is unlikely to help is left out anyway.

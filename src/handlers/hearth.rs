@@ -165,7 +165,10 @@ impl Hearth {
                     changed = settings.changed() => if changed.is_err() { return },
                     () = roots_changed.notified() => {}
                 }
-                index.set_scope(scope(&session, &settings.borrow_and_update()));
+                let scope = scope(&session, &settings.borrow_and_update());
+                // Aside: every known file is looked at. A panic in it is in the log.
+                let index = Arc::clone(&index);
+                let _ = tokio::task::spawn_blocking(move || index.set_scope(scope)).await;
             }
         });
         keep(&self.scoping, task);

@@ -176,6 +176,12 @@ impl Dependencies {
     /// `renamed`: what its manifest calls it, where that is another name.
     fn package(&self, (package, version): &Id, renamed: Option<&str>) -> Option<Package> {
         let folder = format!("{package}-{version}");
+        // A lock file may say anything, and a path would lead out of the registry.
+        let is_of_a_name =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+        if !folder.chars().all(is_of_a_name) {
+            return None;
+        }
         let folder =
             self.registries.iter().map(|all| all.join(&folder)).find(|path| path.is_dir())?;
         let manifest = table(&folder.join("Cargo.toml"))?;
@@ -192,6 +198,17 @@ impl Dependencies {
 }
 
 impl Package {
+    /// `path` from the package's folder on.
+    pub(super) fn below<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.folder).unwrap_or(path)
+    }
+
+    /// What the file at `path` may be called: as it lies in the registry, and as it is shown.
+    pub(super) fn names_of(&self, path: &Path) -> [PathBuf; 2] {
+        let folder = self.folder.file_name().unwrap_or_default();
+        [Path::new(folder), Path::new(&*self.name)].map(|package| package.join(self.below(path)))
+    }
+
     /// The sources of its library.
     pub(super) fn sources(&self) -> Vec<PathBuf> {
         let entries = ignore::WalkBuilder::new(self.folder.join("src"))
@@ -261,6 +278,7 @@ mod tests {
             ("derive-1.0.0", "[lib]\nproc-macro = true"),
             ("hidden-1.0.0", ""),
             ("never-used-1.0.0", ""),
+            ("../../../elsewhere-1.0.0", ""),
         ] {
             fs::create_dir_all(registry.join(name)).unwrap();
             fs::write(registry.join(name).join("Cargo.toml"), manifest).unwrap();
@@ -286,7 +304,7 @@ mod tests {
         [[package]]
         name = "app"
         version = "0.1.0"
-        dependencies = ["derive", "facade", "plain 2.0.0", "real-name", "gone", "member", "never-used"]
+        dependencies = ["derive", "facade", "plain 2.0.0", "real-name", "gone", "member", "never-used", "../../../elsewhere"]
 
         [[package]]
         name = "member"
@@ -338,6 +356,11 @@ mod tests {
         name = "derive"
         version = "1.0.0"
         source = "registry+https://example.com/index"
+
+        [[package]]
+        name = "../../../elsewhere"
+        version = "1.0.0"
+        source = "registry+https://example.com/index"
     "#;
 
     const APP: &str = r#"
@@ -347,6 +370,7 @@ mod tests {
         dependencies.gone = "1"
         dependencies.never-used = "1"
         dependencies.member.path = "member"
+        dependencies."../../../elsewhere" = "1"
         target."cfg(unix)".dependencies.plain = "2"
         dev-dependencies.derive = "1"
     "#;

@@ -16,6 +16,8 @@ use super::{
     file::{ChunkData, ImportData, Uses},
     imports,
     item::{ItemData, Kind, Span, Visibility},
+    lead::{Lead, Outer, leads},
+    signature::{doc_line, flat},
 };
 use crate::syntax::{Language, Queries};
 
@@ -24,9 +26,6 @@ const MAX_NAME_BYTES: usize = 128;
 
 /// A signature is cut here; few are longer that were not generated.
 const MAX_SIGNATURE_BYTES: usize = 1_000;
-
-/// A documentation line is cut here.
-const MAX_DOC_BYTES: usize = 200;
 
 /// A value up to this long stays in its signature: it says more than it costs.
 const MAX_VALUE_BYTES: usize = 40;
@@ -191,39 +190,6 @@ impl<'tree> Found<'tree> {
     }
 }
 
-/// What stands before a node and belongs to it.
-struct Lead {
-    /// Of the node.
-    start: usize,
-    /// Where its comments and attributes begin.
-    begin: usize,
-    /// Where the keywords before it begin, which stand in what is around it: `export const`.
-    keywords: usize,
-    doc: Option<Range<usize>>,
-    is_test: bool,
-    is_exported: bool,
-}
-
-/// What belongs to the first of the items in a node that is none itself, such as an `export`.
-#[derive(Default)]
-struct Outer {
-    lead: Option<usize>,
-    keywords: Option<usize>,
-    doc: Option<Range<usize>>,
-    is_exported: bool,
-}
-
-impl Lead {
-    fn outer(&self, node: Node<'_>) -> Outer {
-        Outer {
-            lead: Some(self.begin),
-            keywords: Some(self.keywords),
-            doc: self.doc.clone(),
-            is_exported: self.is_exported || node.kind() == "export_statement",
-        }
-    }
-}
-
 impl<'a> Extraction<'a> {
     fn new(source: &'a str, language: &'a Language, queries: &'a Queries) -> Self {
         let names = Names::of_file(source.len());
@@ -248,7 +214,11 @@ impl<'a> Extraction<'a> {
         if depth > MAX_DEPTH {
             return;
         }
-        let leads = self.leads(around, parent.is_none() && depth == 0, outer);
+        let leads = leads(self.source, self.language, around, outer);
+        if parent.is_none() && depth == 0 {
+            let pieces = leads.iter().map(|lead| Piece { start: lead.begin, end: lead.node.end });
+            self.pieces.extend(pieces);
+        }
         let queries = self.queries;
         // One for all: it is large, and asked once for each type.
         let mut cursor = self.cursor.take().unwrap_or_default();
@@ -269,7 +239,7 @@ impl<'a> Extraction<'a> {
         all.sort_by_key(|(start, rank, _)| (*start, *rank));
         let mut seen = FxHashSet::default();
         for (start, _, found) in all {
-            let index = leads.partition_point(|lead| lead.start <= start);
+            let index = leads.partition_point(|lead| lead.node.start <= start);
             let lead = index.checked_sub(1).and_then(|index| leads.get(index));
             let Some((kind, node)) = found.item else {
                 if let Some(inside) = found.inside.filter(|inside| seen.insert((inside.id(), None)))
@@ -328,7 +298,8 @@ impl<'a> Extraction<'a> {
         let inside = found.inside.map(|inside| inside.start_byte() + keyword(inside));
         let cut = [found.body, long_value].into_iter().flatten().map(|node| node.start_byte());
         let end = cut.chain(inside).min().unwrap_or(node.end_byte());
-        let start = lead.filter(|lead| lead.start == node.start_byte()).map(|lead| lead.keywords);
+        let start =
+            lead.filter(|lead| lead.node.start == node.start_byte()).map(|lead| lead.keywords);
         let start = start.unwrap_or(node.start_byte());
         let visibility = match kind {
             Kind::Impl => Visibility::Public,
@@ -341,11 +312,8 @@ impl<'a> Extraction<'a> {
         let symbol = self.draft.names.intern(name)?;
         let target = found.target.and_then(|target| self.intern_last_name(target));
         let trait_name = found.trait_name.and_then(|name| self.intern_last_name(name));
-        let signature = self.signature(start..end.max(start));
-        let ty = found
-            .ty
-            .map(|ty| flat(&self.source[ty.byte_range()], self.language))
-            .unwrap_or_default();
+        let signature = self.signature(node, start..end.max(start));
+        let ty = found.ty.map(|ty| flat(self.source, ty, ty.byte_range())).unwrap_or_default();
         let ty = ty.trim_start_matches([':', ' ']);
         let ty = self.span_within(signature, ty);
         let doc = match found.doc {
@@ -379,63 +347,6 @@ impl<'a> Extraction<'a> {
         })
     }
 
-    /// What belongs to each child of `around`; the root's children are pieces, too.
-    fn leads(&mut self, around: Node<'_>, is_root: bool, outer: Outer) -> Vec<Lead> {
-        let mut leads = Vec::new();
-        let (mut lead, mut doc, mut is_test) = (outer.lead, outer.doc, false);
-        let mut keywords = outer.keywords;
-        let mut last_end = around.start_byte();
-        let mut cursor = around.walk();
-        let mut more = cursor.goto_first_child();
-        while more {
-            let node = cursor.node();
-            let range = node.byte_range();
-            let text = &self.source[range.clone()];
-            if lead.is_some()
-                && last_end > around.start_byte()
-                && blank_line_between(self.source, last_end, range.start)
-            {
-                // A comment on its own, such as a licence.
-                let own = doc.as_ref().is_none_or(|_| !text.starts_with("///"));
-                if own && !is_test {
-                    (lead, doc) = (None, None);
-                }
-            }
-            if node.kind().ends_with("comment") {
-                lead = lead.or(Some(range.start));
-                if doc.is_none() && is_doc(text, self.language) {
-                    doc = Some(range.clone());
-                }
-            } else if matches!(node.kind(), "attribute_item" | "decorator") {
-                lead = lead.or(Some(range.start));
-                is_test |= is_test_attribute(text);
-            } else if node.is_named() {
-                let start = lead.take().unwrap_or(range.start);
-                if is_root {
-                    self.pieces.push(Piece { start, end: range.end });
-                }
-                let is_word = |c: char| c.is_alphanumeric() || c == ' ';
-                let keywords = keywords.take().filter(|keywords| {
-                    self.source
-                        .get(*keywords..range.start)
-                        .is_some_and(|text| text.chars().all(is_word))
-                });
-                leads.push(Lead {
-                    start: range.start,
-                    begin: start,
-                    keywords: keywords.unwrap_or(range.start),
-                    doc: doc.take(),
-                    is_test,
-                    is_exported: outer.is_exported,
-                });
-                is_test = false;
-            }
-            last_end = range.end;
-            more = cursor.goto_next_sibling();
-        }
-        leads
-    }
-
     fn visibility(&self, name: &str, found: &Found<'_>, is_exported: bool) -> Visibility {
         let keyword = found.visibility.map(|node| &self.source[node.byte_range()]);
         match (self.language.id, keyword) {
@@ -456,16 +367,14 @@ impl<'a> Extraction<'a> {
         }
     }
 
-    fn signature(&mut self, range: Range<usize>) -> Span {
-        let text = flat(&self.source[range], self.language);
+    fn signature(&mut self, node: Node<'_>, range: Range<usize>) -> Span {
+        let text = flat(self.source, node, range);
         let text = text.trim_end().trim_end_matches("=>");
         self.span(text.trim_end_matches([' ', '{', '=', ',', ';', ':']))
     }
 
     fn span(&mut self, text: &str) -> Span {
-        let end =
-            (0..=text.len().min(MAX_SIGNATURE_BYTES)).rev().find(|end| text.is_char_boundary(*end));
-        let text = &text[..end.unwrap_or(0)];
+        let text = &text[..text.floor_char_boundary(MAX_SIGNATURE_BYTES)];
         let start = to_u32(self.draft.texts.len());
         self.draft.texts.push_str(text);
         Span { start, len: u16::try_from(text.len()).unwrap_or(0) }
@@ -513,13 +422,14 @@ impl<'a> Extraction<'a> {
         cursor.set_max_start_depth(Some(1));
         let mut matches = cursor.matches(&queries.imports, root, self.source.as_bytes());
         while let Some(found) = matches.next() {
-            let text = |role: &str| {
+            let node = |role: &str| {
                 let names = queries.imports.capture_names();
                 let is_it = |index: u32| names.get(index as usize) == Some(&role);
                 let capture = found.captures().iter().find(|capture| is_it(capture.index))?;
-                Some((&self.source[capture.node.byte_range()], capture.node.start_byte()))
+                Some(capture.node)
             };
-            if public_alone && text("visibility").is_none_or(|(keyword, _)| keyword != "pub") {
+            let text = |role: &str| Some(&self.source[node(role)?.byte_range()]);
+            if public_alone && text("visibility") != Some("pub") {
                 continue;
             }
             let mut taken = Vec::new();
@@ -527,13 +437,11 @@ impl<'a> Extraction<'a> {
             else {
                 continue;
             };
-            if let Some((tree, _)) = text("tree") {
-                imports::expand(&flat(tree, self.language), &mut taken);
-            } else if let Some((module, _)) = text("module") {
-                let name = text("name").map(|(name, _)| name);
-                let alias = text("alias").map(|(alias, _)| alias);
-                let all = text("all").is_some();
-                let language = self.language.id;
+            if let Some(tree) = node("tree") {
+                imports::expand(&flat(self.source, tree, tree.byte_range()), &mut taken);
+            } else if let Some(module) = text("module") {
+                let all = node("all").is_some();
+                let (name, alias, language) = (text("name"), text("alias"), self.language.id);
                 taken.push(imports::taken(module, name, alias, all, language));
             }
             for (path, name) in taken {
@@ -590,64 +498,6 @@ fn note_use(names: &mut Names, uses: &mut Vec<(Symbol, u32)>, source: &str, rang
     if says_something && let Some(symbol) = names.intern(name) {
         uses.push((symbol, to_u32(range.start)));
     }
-}
-
-/// A text on one line, without line comments.
-fn flat(text: &str, language: &Language) -> String {
-    // Most are as they are to be.
-    if !text.bytes().any(|byte| matches!(byte, b'\n' | b'\t' | b'/' | b'#')) && !text.contains("  ")
-    {
-        return text.to_owned();
-    }
-    let comment = if language.id == "python" { "#" } else { "//" };
-    let mut words = Vec::new();
-    for line in text.lines() {
-        let begins = line.trim_start();
-        if begins.starts_with(comment) || begins.starts_with("#[") {
-            continue;
-        }
-        // With spaces around it, it is hardly a part of a string.
-        let spaced = [" ", comment, " "].concat();
-        let line = line.find(&spaced).map_or(line, |comment| &line[..comment]);
-        words.extend(line.split_whitespace());
-    }
-    [("( ", "("), (", )", ")"), ("< ", "<"), (", >", ">")]
-        .iter()
-        .fold(words.join(" "), |text, (broken, whole)| text.replace(broken, whole))
-}
-
-fn is_doc(comment: &str, language: &Language) -> bool {
-    match language.id {
-        "rust" => comment.starts_with("///") || comment.starts_with("/**"),
-        _ => true,
-    }
-}
-
-fn is_test_attribute(text: &str) -> bool {
-    let inner = text.trim_start_matches("#[").trim_end_matches(']');
-    let name = inner.split('(').next().unwrap_or_default();
-    name == "test"
-        || name.ends_with("::test")
-        || (name == "cfg" && inner.contains("test") && !inner.contains("not(test"))
-}
-
-fn blank_line_between(source: &str, end: usize, start: usize) -> bool {
-    let between = source.get(end..start).unwrap_or_default();
-    let before = source[..end].ends_with('\n');
-    memchr::memchr_iter(b'\n', between.as_bytes()).count() > usize::from(!before)
-}
-
-/// The first line of a comment or docstring that says something.
-fn doc_line(text: &str) -> &str {
-    let stripped = |line: &'_ str| -> std::ops::Range<usize> {
-        let inner = line.trim_start_matches(['/', '*', '!', '#', '"', '\'', ' ', '\t', 'r']);
-        let start = line.len() - inner.len();
-        start..start + inner.trim_end_matches(['*', '/', '"', '\'', ' ', '\t', '\r']).len()
-    };
-    let found = text.lines().map(|line| &line[stripped(line)]).find(|line| !line.is_empty());
-    let line = found.unwrap_or_default();
-    let end = (0..=line.len().min(MAX_DOC_BYTES)).rev().find(|end| line.is_char_boundary(*end));
-    &line[..end.unwrap_or(0)]
 }
 
 pub(super) fn to_u32(count: usize) -> u32 {

@@ -14,11 +14,15 @@ mod extract;
 mod file;
 mod imports;
 mod item;
+mod lead;
 mod modules;
 mod names;
+mod outside;
+mod queue;
 mod reach;
 mod rules;
 mod search;
+mod signature;
 mod source;
 mod watch;
 mod work;
@@ -42,9 +46,10 @@ pub use names::{Names, Symbol};
 pub use search::Hit;
 pub use source::Skip;
 
+use queue::Buffer;
 use reach::Reach;
 use watch::Watch;
-use work::{Buffer, Shared};
+use work::Shared;
 
 /// More threads than this read no faster than a disk delivers, and leave nothing for others.
 const MAX_THREADS: usize = 4;
@@ -54,7 +59,8 @@ const MAX_THREADS: usize = 4;
 pub struct Scope {
     /// Absolute folders; one may lie inside of another.
     pub roots: Vec<PathBuf>,
-    /// Globs in the manner of a `.gitignore`: what is never read.
+    /// Globs in the manner of a `.gitignore`: what is never read. Of a dependency they also hold for
+    /// `NAME-VERSION/src/lib.rs`, as it lies in the registry, and for `NAME/src/lib.rs`, as it is shown.
     pub exclude: Vec<String>,
     /// Folders that these read from beside the roots: the one that a command runs in.
     pub exclude_from: Vec<PathBuf>,

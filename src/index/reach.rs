@@ -13,7 +13,7 @@ use std::{
 
 use ignore::{DirEntry, WalkBuilder};
 
-use super::{Scope, rules::Rules};
+use super::{Scope, dependencies::Package, rules::Rules};
 use crate::egress::OffLimits;
 
 /// What may be read.
@@ -21,6 +21,8 @@ use crate::egress::OffLimits;
 pub(super) struct Reach {
     /// The innermost first.
     roots: Vec<Root>,
+    /// What is off limits; `None` while that cannot be read, and nothing else either.
+    off_limits: Option<Arc<OffLimits>>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +40,7 @@ impl Reach {
             Ok(off_limits) => Arc::new(off_limits),
             Err(unread) => {
                 tracing::error!(%unread, "nothing of the workspace is read");
-                return Self { roots: Vec::new() };
+                return Self::default();
             }
         };
         let mut roots: Vec<_> = scope
@@ -53,14 +55,15 @@ impl Reach {
             .collect();
         roots.sort_by_key(|root| std::cmp::Reverse(root.path.components().count()));
         roots.dedup_by(|a, b| a.path == b.path);
-        Self { roots }
+        Self { roots, off_limits: Some(off_limits) }
     }
 
     /// The same after an ignore file has changed.
     pub(super) fn with_new_rules(&self) -> Self {
         let rules = Arc::new(Rules::new());
         let renewed = |root: &Root| Root { rules: Arc::clone(&rules), ..root.clone() };
-        Self { roots: self.roots.iter().map(renewed).collect() }
+        let roots = self.roots.iter().map(renewed).collect();
+        Self { roots, off_limits: self.off_limits.clone() }
     }
 
     /// The innermost root around `path`.
@@ -83,6 +86,13 @@ impl Reach {
     /// Whether nothing excludes `path` by its name, whatever it is and if it is there or not.
     pub(super) fn allows(&self, path: &Path) -> bool {
         self.around(path).any(|root| root.allows(path))
+    }
+
+    /// Whether the file at `path` of a dependency is not off limits, whatever it is called.
+    pub(super) fn takes_of(&self, package: &Package, path: &Path) -> bool {
+        let Some(off_limits) = &self.off_limits else { return false };
+        let is_listed = |name: &Path| off_limits.list(name, false);
+        !is_listed(path) && !package.names_of(path).iter().any(|name| is_listed(name))
     }
 
     /// Every folder and file that may be read, each root's folders first seen before their files. A

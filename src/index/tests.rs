@@ -118,7 +118,12 @@ impl Shape {
     // Not documentation.
     pub fn area(
         &self, // me
-        scale: f32,
+        #[cfg(any(
+            unix,
+            windows,
+        ))]
+        scale: f32, /* of
+        it */
     ) -> f32
     where
         Self: Sized,
@@ -167,18 +172,18 @@ mod tests {
               impl Point Public 34..38 `impl<'a, T> Draw for &'a mut super::Point<T>` for Point trait Draw
                 type Error Public 35..36 `type Error = io::Error` type `io::Error`
                 method draw Public 36..37 `fn draw(&self) -> Result<(), Self::Error>` type `Result<(), Self::Error>`
-              impl Shape Public 39..53 `impl Shape` for Shape
-                method area Public 41..51 `pub fn area(&self, scale: f32) -> f32 where Self: Sized` type `f32`
-                method private Private 51..52 `fn private()`
-              module nested Private 54..57 `mod nested`
-                function deep Public 55..56 `pub fn deep()`
-              module elsewhere Public 57..58 `pub mod elsewhere`
-              const TABLE Private 59..60 `const TABLE: &[&str]` type `&[&str]`
-              static ON Public 60..61 `pub static ON: bool = true` type `bool`
-              type Map Private 61..62 `type Map<K> = std::collections::HashMap<K, u8>` type `std::collections::HashMap<K, u8>`
-              macro twice Private 62..63 `macro_rules! twice`
-              module tests Private 65..69 `mod tests` test
-                function works Private 67..68 `fn works()` test
+              impl Shape Public 39..58 `impl Shape` for Shape
+                method area Public 41..56 `pub fn area(&self, scale: f32) -> f32 where Self: Sized` type `f32`
+                method private Private 56..57 `fn private()`
+              module nested Private 59..62 `mod nested`
+                function deep Public 60..61 `pub fn deep()`
+              module elsewhere Public 62..63 `pub mod elsewhere`
+              const TABLE Private 64..65 `const TABLE: &[&str]` type `&[&str]`
+              static ON Public 65..66 `pub static ON: bool = true` type `bool`
+              type Map Private 66..67 `type Map<K> = std::collections::HashMap<K, u8>` type `std::collections::HashMap<K, u8>`
+              macro twice Private 67..68 `macro_rules! twice`
+              module tests Private 70..74 `mod tests` test
+                function works Private 72..73 `fn works()` test
         "#]],
     );
 }

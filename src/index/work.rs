@@ -1,123 +1,37 @@
-//! The index's own threads and what they have to do, the most urgent first: what is typed before
-//! what changed on disk before what was never read.
+//! The index's own threads: they take what is to be done out of the [`Queue`] and bring what is known to
+//! how things are.
 //!
 //! Work on one path is never done twice at once, and what is due is a path, not a text: whoever
 //! takes it up looks at how things are then. So the last state of a file is the one that stays,
 //! whatever order events come in.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     hash::BuildHasher as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
 };
 
-use ropey::Rope;
 use rustc_hash::FxBuildHasher;
 use tokio::sync::watch;
-use tree_sitter::Tree;
 
 use super::{
     Contents, File, Origin, Progress, Skip,
     contents::About,
-    dependencies::{Dependencies, Found, Package},
     extract::Draft,
     give_back,
-    modules::{self, Packages},
+    modules::Packages,
+    outside::Outside,
+    queue::{Buffer, Job, Queue},
     reach::{self, Reach},
     rules::Rules,
     source::{self, MAX_FILES, Stamp},
     watch::Watch,
 };
 use crate::syntax::Language;
-
-/// How long a document is left alone by whoever types before its text is taken up. Each key would
-/// cost a walk over the whole document, beside the prompt that is built for that very key; and what a
-/// prompt shows of its own file does not come from here.
-const REST: Duration = Duration::from_millis(300);
-
-/// What is to be done, the most urgent first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Job {
-    /// An ignore file has changed: what it excludes goes.
-    Sweep,
-    /// An open document has a new text.
-    Edited(Arc<Path>),
-    /// A file has changed on disk, or a document was closed.
-    Changed(Arc<Path>),
-    /// Everything below the roots is to be compared with what is known.
-    Scan,
-    /// A scan has found a file.
-    Found(Arc<Path>),
-    /// The sources of a dependency are to be listed.
-    Package(Arc<Package>),
-    /// A source of a dependency is to be read.
-    Public(Arc<Path>, Arc<Package>),
-    /// Manifests, or what dependencies hand on, may name other packages than before.
-    Dependencies,
-}
-
-impl Job {
-    fn path(&self) -> Option<&Arc<Path>> {
-        match self {
-            Self::Edited(path)
-            | Self::Changed(path)
-            | Self::Found(path)
-            | Self::Public(path, _) => Some(path),
-            Self::Sweep | Self::Scan | Self::Package(_) | Self::Dependencies => None,
-        }
-    }
-
-    /// Whether the two must not run at once.
-    fn excludes(&self, other: &Self) -> bool {
-        self.path() == other.path()
-    }
-}
-
-/// The text of an open document, which counts instead of the file's.
-#[derive(Debug, Clone)]
-pub(super) struct Buffer {
-    pub(super) language: Option<&'static Language>,
-    pub(super) text: Rope,
-    /// Of this very text; taken out once the index is done with it.
-    pub(super) tree: Option<Tree>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    due: BTreeSet<Job>,
-    /// Documents that are being typed into, and when that counts as over.
-    typed: HashMap<Arc<Path>, Instant>,
-    busy: Vec<Job>,
-    buffers: HashMap<Arc<Path>, Buffer>,
-    /// Whether the paths of open documents may be read, as far as somebody has looked.
-    allowed: HashMap<Arc<Path>, bool>,
-    /// Files on disk, as they were when they were read.
-    known: HashMap<Arc<Path>, Stamp>,
-    skipped: HashMap<Arc<Path>, Skip>,
-    /// Cargo's manifests within reach.
-    manifests: BTreeSet<PathBuf>,
-    /// Files that the scans have found, for the progress.
-    found: usize,
-    /// Files of the last scan that were too many.
-    too_many: usize,
-    /// Work has taken memory that nobody has given back yet.
-    worked: bool,
-}
-
-/// What is outside of the workspace.
-#[derive(Debug, Default)]
-struct Outside {
-    /// Cargo's folder; `None` where dependencies do not count.
-    cargo_home: Option<PathBuf>,
-    found: Found,
-    /// By the folder of a package: the first names of the paths in its `pub use`.
-    handed_on: HashMap<Arc<Path>, BTreeSet<String>>,
-}
 
 /// What the threads and the handle share.
 #[derive(Debug)]
@@ -131,23 +45,7 @@ pub(super) struct Shared {
     outside: Mutex<Outside>,
     watch: Mutex<Option<Watch>>,
     pub(super) progress: watch::Sender<Progress>,
-    stop: AtomicBool,
-}
-
-impl Queue {
-    /// Makes due what nobody types into any more. How long until the next is, if there is one.
-    fn take_rested(&mut self) -> Option<Duration> {
-        let now = Instant::now();
-        let due = &mut self.due;
-        self.typed.retain(|path, rested_at| {
-            let rested = *rested_at <= now;
-            if rested {
-                due.insert(Job::Edited(Arc::clone(path)));
-            }
-            !rested
-        });
-        self.typed.values().min().map(|rested_at| *rested_at - now)
-    }
+    pub(super) stop: AtomicBool,
 }
 
 impl Shared {
@@ -167,10 +65,13 @@ impl Shared {
 
     /// What may be read is different from now on, and dependencies count or not.
     pub(super) fn set_reach(&self, reach: Reach, cargo_home: Option<PathBuf>) {
-        self.outside().cargo_home = cargo_home;
+        let packages = self.outside().renew(cargo_home);
         self.replace_reach(reach);
+        let mut queue = self.lock();
         // Relative paths and modules follow from the roots.
-        self.lock().known.clear();
+        queue.known.clear();
+        queue.due.extend(packages);
+        drop(queue);
         self.scan();
     }
 
@@ -186,6 +87,7 @@ impl Shared {
         for path in known.iter().filter(|path| !reach.allows(path)) {
             self.forget(path, None);
         }
+        self.forget_outside(&reach);
     }
 
     /// Compares everything below the roots with what is known.
@@ -215,7 +117,7 @@ impl Shared {
             return;
         }
         let nobody_waits = queue.typed.is_empty();
-        queue.typed.insert(path, Instant::now() + REST);
+        queue.put_off(path);
         if nobody_waits {
             self.tell(&queue);
             self.wake.notify_one();
@@ -470,7 +372,7 @@ impl Shared {
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&reach, &self.reach()) {
             contents.put(about, draft);
-            let more_used = self.outside().found.unused.iter().any(|name| is_used(&contents, name));
+            let more_used = self.outside().is_more_used(&contents);
             drop(contents);
             let mut queue = self.lock();
             queue.skipped.remove(path);
@@ -486,94 +388,11 @@ impl Shared {
         }
     }
 
-    fn do_dependencies(&self) {
-        let manifests = self.lock().manifests.clone();
-        let (cargo_home, handed_on) = {
-            let outside = self.outside();
-            (outside.cargo_home.clone(), outside.handed_on.clone())
-        };
-        let wanted = cargo_home
-            .map(|home| {
-                let dependencies = Dependencies::read(&manifests, &home);
-                dependencies.find(&handed_on, |name| is_used(&self.read(), name))
-            })
-            .unwrap_or_default();
-        let before = {
-            let outside = &mut *self.outside();
-            let is_wanted =
-                |folder: &Arc<Path>| wanted.packages.iter().any(|new| new.folder == *folder);
-            outside.handed_on.retain(|folder, _| is_wanted(folder));
-            std::mem::replace(&mut outside.found, wanted.clone()).packages
-        };
-        let wanted = wanted.packages;
-        let gone: Vec<_> = before.difference(&wanted).collect();
-        if !gone.is_empty() {
-            let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
-            let is_gone = |file: &File| {
-                *file.origin() != Origin::Workspace
-                    && gone.iter().any(|package| file.path().starts_with(&package.folder))
-            };
-            let paths: Vec<_> = contents.files().filter(|(_, file)| is_gone(file)).collect();
-            let paths: Vec<_> = paths.iter().map(|(_, file)| Arc::clone(file.path())).collect();
-            for path in paths {
-                contents.remove(&path);
-            }
-        }
-        let new = wanted.difference(&before).cloned().map(|package| Job::Package(package.into()));
-        let mut queue = self.lock();
-        queue.due.extend(new);
-        self.tell(&queue);
-    }
-
-    fn list(&self, package: &Arc<Package>) {
-        let sources = package.sources();
-        let jobs = sources.into_iter().map(|path| Job::Public(path.into(), Arc::clone(package)));
-        let mut queue = self.lock();
-        queue.due.extend(jobs);
-        self.tell(&queue);
-    }
-
-    /// Takes the public signatures of a dependency's source in.
-    fn read_public(&self, path: &Arc<Path>, package: &Package) {
-        let Some(language) = Language::by_path(path) else { return };
-        // A dependency may be open as a workspace, too.
-        if self.reach().root_of(path).is_some() {
-            return;
-        }
-        let Ok(text) = source::read(path).0 else { return };
-        let Some(tree) = language.parse_text(&text, &self.stop) else { return };
-        let draft = Draft::of_signatures(&text, &tree, language);
-        let handed_on = draft.first_names();
-        let below = path.strip_prefix(&package.folder).unwrap_or(path);
-        let about = About {
-            path: Arc::clone(path),
-            relative_path: format!("{}/{}", package.name, slashed(below)),
-            module: modules::of_rust(Some(&package.name), below),
-            origin: Origin::Dependency(Arc::clone(&package.name)),
-            language: Some(language),
-            fingerprint: fingerprint(&text),
-        };
-        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
-        let outside = &mut *self.outside();
-        if !outside.found.packages.contains(package) {
-            return;
-        }
-        contents.put(about, draft);
-        drop(contents);
-        let known = outside.handed_on.entry(Arc::clone(&package.folder)).or_default();
-        let count = known.len();
-        known.extend(handed_on);
-        if known.len() > count {
-            let mut queue = self.lock();
-            queue.due.insert(Job::Dependencies);
-        }
-    }
-
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Contents> {
         self.contents.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn outside(&self) -> MutexGuard<'_, Outside> {
+    pub(super) fn outside(&self) -> MutexGuard<'_, Outside> {
         self.outside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -595,12 +414,12 @@ impl Shared {
         }
     }
 
-    fn reach(&self) -> Arc<Reach> {
+    pub(super) fn reach(&self) -> Arc<Reach> {
         Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Wakes threads and tells how things stand.
-    fn tell(&self, queue: &Queue) {
+    pub(super) fn tell(&self, queue: &Queue) {
         match queue.due.len() {
             0 => {}
             1 => self.wake.notify_one(),
@@ -624,23 +443,18 @@ impl Shared {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether the workspace's code knows a name.
-fn is_used(contents: &Contents, name: &str) -> bool {
-    contents.symbol(name).is_some_and(|name| contents.file_frequency(name) > 0)
-}
-
 /// Tells texts apart within one process.
-fn fingerprint(text: &str) -> u64 {
+pub(super) fn fingerprint(text: &str) -> u64 {
     FxBuildHasher.hash_one(text)
 }
 
 /// A relative path with `/`.
-fn slashed(below: &Path) -> String {
+pub(super) fn slashed(below: &Path) -> String {
     let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
 }

@@ -4,12 +4,15 @@
 //! matter. In doubt it is a line: a suggestion that is too short costs a key, one that is too long
 //! costs reading it.
 
-use ropey::Rope;
+use ropey::{Rope, RopeSlice};
 
 use super::lexer::Brackets;
 
 /// A block ends after this many lines, whatever it says.
 const MAX_BLOCK_LINES: usize = 24;
+
+/// What is farther away than this many blank lines says nothing of the place.
+const MAX_BLANK_LINES: usize = 200;
 
 /// How much to suggest at a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,39 +28,35 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// The extent at byte `offset` of `text`.
+    /// The extent at byte `offset` of `text`. Copies nothing: a line may be megabytes long.
     pub fn at(text: &Rope, offset: usize) -> Self {
         let line_idx = text.byte_to_line(offset);
-        let line = text.line(line_idx).to_string();
-        let cut = (offset - text.line_to_byte(line_idx)).min(line.len());
-        let (before, after) = line.split_at(cut);
-        let begun = before.trim();
-        if !after.trim().is_empty() {
+        let line = text.line(line_idx);
+        let cut = line.byte_to_char((offset - text.line_to_byte(line_idx)).min(line.len_bytes()));
+        let (before, after) = (line.slice(..cut), line.slice(cut..));
+        if !blank(after) {
             return Self::Line { begun: true };
         }
-        let above =
-            || (0..line_idx).rev().map(|idx| text.line(idx).to_string()).find(|line| !blank(line));
-        let below = || {
-            (line_idx + 1..text.len_lines())
-                .map(|idx| text.line(idx).to_string())
-                .find(|line| !blank(line))
-        };
-        if !begun.is_empty() {
+        let rows = (line_idx + 1).min(text.len_lines());
+        let below = || text.lines_at(rows).take(MAX_BLANK_LINES).find(|line| !blank(*line));
+        if !blank(before) {
             let indent = indentation(before);
-            return if opens(begun) {
-                Self::Body { indent, closed: below().is_some_and(|line| closes(&line, indent)) }
+            return if opens(before) {
+                Self::Body { indent, closed: below().is_some_and(|line| closes(line, indent)) }
             } else {
                 Self::Line { begun: true }
             };
         }
-        let Some(above) = above() else { return Self::Line { begun: false } };
-        let indent = indentation(&above);
-        let above = above.trim();
-        if above.starts_with("///") || (above.starts_with("#[") && above.ends_with(']')) {
+        let mut above = text.lines_at(line_idx).reversed().take(MAX_BLANK_LINES);
+        let Some(above) = above.find(|line| !blank(*line)) else {
+            return Self::Line { begun: false };
+        };
+        let indent = indentation(above);
+        if starts(above, "///") || (starts(above, "#[") && last(above) == Some(']')) {
             return Self::Item { indent };
         }
-        let closed = below().is_some_and(|line| closes(&line, indent));
-        let empty = closed || below().is_none_or(|line| indentation(&line) <= indent);
+        let closed = below().is_some_and(|line| closes(line, indent));
+        let empty = closed || below().is_none_or(|line| indentation(line) <= indent);
         if opens(above) && empty {
             Self::Body { indent, closed }
         } else {
@@ -68,7 +67,7 @@ impl Extent {
     /// The rest of the line and nothing else, whatever stands around.
     pub fn within_line(text: &Rope, offset: usize) -> Self {
         let line = text.line(text.byte_to_line(offset));
-        Self::Line { begun: line.chars().any(|char| !char.is_whitespace()) }
+        Self::Line { begun: !blank(line) }
     }
 
     /// Whether more than one line may be suggested.
@@ -77,20 +76,33 @@ impl Extent {
     }
 }
 
-fn blank(line: &str) -> bool {
-    line.trim().is_empty()
+fn blank(line: RopeSlice<'_>) -> bool {
+    line.chars().all(char::is_whitespace)
 }
 
-fn opens(line: &str) -> bool {
-    !line.trim_start().starts_with("//") && (line.ends_with('{') || line.ends_with(':'))
+fn opens(line: RopeSlice<'_>) -> bool {
+    !starts(line, "//") && matches!(last(line), Some('{' | ':'))
 }
 
-fn closes(line: &str, indent: usize) -> bool {
-    indentation(line) == indent && line.trim_start().starts_with(['}', ')', ']'])
+fn closes(line: RopeSlice<'_>, indent: usize) -> bool {
+    let first = line.chars().find(|c| !c.is_whitespace());
+    indentation(line) == indent && matches!(first, Some('}' | ')' | ']'))
 }
 
-fn indentation(line: &str) -> usize {
-    line.len() - line.trim_start_matches([' ', '\t']).len()
+/// Whether `line` starts with `code` behind its indentation.
+fn starts(line: RopeSlice<'_>, code: &str) -> bool {
+    let mut chars = line.chars().skip_while(|c| c.is_whitespace());
+    code.chars().all(|c| chars.next() == Some(c))
+}
+
+/// The last character of `line` that is no space.
+fn last(line: RopeSlice<'_>) -> Option<char> {
+    line.chars_at(line.len_chars()).reversed().find(|c| !c.is_whitespace())
+}
+
+/// In bytes.
+fn indentation(line: RopeSlice<'_>) -> usize {
+    line.chars().take_while(|c| matches!(c, ' ' | '\t')).count()
 }
 
 /// Says when what a model produces is complete.
@@ -209,7 +221,7 @@ impl Judge {
     fn dedented(&self, at: usize, byte: u8, indent: usize) -> Option<usize> {
         // `None` inside a character, which is not its line's first byte then.
         let line = self.text.get(self.line_start..at)?;
-        let first = self.line_start > 0 && blank(line) && !byte.is_ascii_whitespace();
+        let first = self.line_start > 0 && line.trim().is_empty() && !byte.is_ascii_whitespace();
         let closing = matches!(byte, b'}' | b')' | b']');
         let outside = first && !closing && line.len() < indent;
         outside.then(|| self.text[..self.line_start].trim_end().len())

@@ -12,7 +12,6 @@ use super::{
     queue::Rank,
 };
 use crate::{
-    check::Surroundings,
     model::{Event, Stop},
     session::owner::End,
 };
@@ -40,8 +39,8 @@ struct Candidate {
 pub(super) async fn candidates(request: &Request, first: Option<String>) -> Vec<String> {
     let mut found: Vec<Candidate> = Vec::new();
     if let Some(text) = first {
-        let extent = request.extent();
-        let errors = Surroundings::of(&request.place(extent)).errors_with(&text);
+        let surroundings = request.surroundings(request.extent()).await;
+        let errors = surroundings.map_or(0, |surroundings| surroundings.errors_with(&text));
         // It was said without chance: nothing is likelier.
         found.push(Candidate { text, errors, odds: f32::INFINITY });
     }
@@ -49,7 +48,7 @@ pub(super) async fn candidates(request: &Request, first: Option<String>) -> Vec<
         for temperature in TEMPERATURES {
             let Ok(serving) = serving(&request.desk) else { return };
             let extent = extent(&serving, &request.snapshot.text, request.offset);
-            let surroundings = Surroundings::of(&request.place(extent));
+            let Some(surroundings) = request.surroundings(extent).await else { return };
             let generation = request.generation(serving, temperature);
             let Some((raw, odds)) = say(&generation).await else { return };
             let Ok(text) = surroundings.fit(&raw) else { continue };

@@ -186,7 +186,6 @@ impl Request {
                 }
             }
             let extent = self.extent();
-            let place = self.place(extent);
             let outcome = {
                 let judge = |produced: &str, end: Option<&End>| judge(extent, produced, end);
                 let doubt = |likelihood| unsure(likelihood, self.show_above());
@@ -207,7 +206,16 @@ impl Request {
                 Outcome::Stopped => {}
                 Outcome::Nothing(reason) => return self.instead(ticket, None, reason).await,
                 Outcome::Text(text) => {
-                    let surroundings = surroundings.get_or_insert_with(|| Surroundings::of(&place));
+                    let looked_at = match surroundings.take() {
+                        None => tokio::select! {
+                            () = ticket.overtaken() => return Answer::Overtaken,
+                            looked_at = self.surroundings(extent) => looked_at,
+                        },
+                        known => known,
+                    };
+                    let Some(surroundings) = looked_at else {
+                        return Answer::Nothing("what stands around it cannot be read".to_owned());
+                    };
                     if self.audience.is_unasked() && ticket.was_rejected(&text) {
                         return Answer::Nothing("this was turned down just now".to_owned());
                     }
@@ -331,26 +339,18 @@ impl Request {
 
     /// What a suggestion has to fit, looked at aside: the item around the cursor is parsed for it, and
     /// the editor's messages are read on this thread. `None` after a panic, which is in the log.
-    async fn surroundings(&self, extent: Extent) -> Option<Surroundings> {
+    pub(super) async fn surroundings(&self, extent: Extent) -> Option<Surroundings> {
         let (snapshot, offset) = (self.snapshot.clone(), self.offset);
         let looking = tokio::task::spawn_blocking(move || {
-            Surroundings::of(&place(&snapshot, offset, extent))
+            Surroundings::of(&Place {
+                text: &snapshot.text,
+                tree: snapshot.tree.as_ref(),
+                language: snapshot.language,
+                offset,
+                extent,
+            })
         });
         looking.await.ok()
-    }
-
-    pub(super) fn place(&self, extent: Extent) -> Place<'_> {
-        place(&self.snapshot, self.offset, extent)
-    }
-}
-
-fn place(snapshot: &Snapshot, offset: usize, extent: Extent) -> Place<'_> {
-    Place {
-        text: &snapshot.text,
-        tree: snapshot.tree.as_ref(),
-        language: snapshot.language,
-        offset,
-        extent,
     }
 }
 
