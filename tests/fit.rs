@@ -298,10 +298,18 @@ fn an_item_that_is_being_written() {
 
 #[test]
 fn a_level_is_as_wide_as_the_files() {
-    check("fn a() {\n  if b {\n    $0\n  }\n}\n", "if c {\n\t\t\td();\n\t\t}", expect![[r#"
+    check(
+        "fn a() {\n  if b {\n    $0\n  }\n}\n",
+        "if c {\n\t\t\td();\n\t\t}",
+        expect![[r#"
         "if c {\n      d();\n    }"
-    "#]]);
-    check("fn a() {\n\tif b {\n\t\t$0\n\t}\n}\n", "if c {\n      d();\n    }", expect![[r#"
+    "#]],
+    );
+    check(
+        "fn a() {\n\tif b {\n\t\t$0\n\t}\n}\n",
+        "if c {\n      d();\n    }",
+        expect![[r#"
         "if c {\n\t\t\td();\n\t\t}"
-    "#]]);
+    "#]],
+    );
 }

@@ -292,22 +292,37 @@ mod tests {
             x = 1
         "#]],
         );
-        check("python", "import os\nfrom a import b\n\nx = 1\n", &wanted, expect![[r#"
+        check(
+            "python",
+            "import os\nfrom a import b\n\nx = 1\n",
+            &wanted,
+            expect![[r#"
             import os
             from a import b, c as d
             import sys
             from e import *
 
             x = 1
-        "#]]);
-        check("python", "x = 1\n", &["from a import (\n    b,\n    c,\n)"], expect![[r#"
+        "#]],
+        );
+        check(
+            "python",
+            "x = 1\n",
+            &["from a import (\n    b,\n    c,\n)"],
+            expect![[r#"
             from a import b, c
 
             x = 1
-        "#]]);
-        check("python", "from a import *\n", &["from a import b"], expect![[r#"
+        "#]],
+        );
+        check(
+            "python",
+            "from a import *\n",
+            &["from a import b"],
+            expect![[r#"
             from a import *
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
