@@ -132,6 +132,7 @@ const ASIDE: &[(&str, &str)] = &[
     ("egress/border.rs", "reads files and writes the audit log"),
     ("egress/consent.rs", "waits for a lock and for the disk"),
     ("engine/worker.rs", "the built-in model"),
+    ("handlers/hearth.rs", "looks at every known file when what belongs to the workspace changes"),
     ("handlers/tally.rs", "writes what became of suggestions"),
     ("index/mod.rs", "reads the workspace"),
     ("model/built_in/mod.rs", "loads a model"),

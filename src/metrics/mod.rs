@@ -116,6 +116,8 @@ type Days = BTreeMap<u64, Counts>;
 #[derive(Debug, Default)]
 pub struct Tally {
     pending: Mutex<Days>,
+    /// Held while it is written down, so that nobody who writes later is done sooner.
+    writing: Mutex<()>,
     counted: watch::Sender<()>,
 }
 
@@ -134,6 +136,7 @@ impl Tally {
     /// Adds what was counted to the file below `state`, which other processes add to as well. Blocks.
     /// What cannot be written is kept for the next time.
     pub fn write(&self, state: &Path) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = std::mem::take(&mut *self.lock());
         if counted.is_empty() {
             return Ok(());
