@@ -263,6 +263,7 @@ scenario('asks what to change when that action is chosen, and takes no answer fo
   await preview.waitFor();
   await preview.getByRole('button', { name: 'Discard' }).click();
   await preview.waitFor({ state: 'hidden' });
+  await page.locator('.notification-toast', { hasText: 'compiling' }).waitFor({ state: 'detached' });
   await saved(SUM);
   return [/not applied/];
 });
@@ -328,6 +329,7 @@ scenario('shows a newcomer the first steps', 'said.rs', 'fn main() {\n    |\n}\n
   await until('three steps', async () => (await steps.count()) === 3);
   equal('steps', await steps.evaluateAll((all) => all.map((step) => step.dataset.stepId.split('#').at(-1))), ['model', 'suggestion', 'privacy']);
   await palette(page, 'View: Close Editor');
+  await steps.first().waitFor({ state: 'detached' });
 });
 
 scenario('says what would be sent to a cloud', 'src/lib.rs', `|${SUM}`, async (saved) => {
