@@ -323,11 +323,13 @@ scenario('says how it is in a tooltip and a menu', 'said.rs', 'fn main() {\n    
   await saved('fn main() {\n    let a quiet\n}\n');
 });
 
-scenario('shows a newcomer the first steps', 'said.rs', 'fn main() {\n    |\n}\n', async () => {
+scenario('shows a newcomer the first steps, and which are done', 'said.rs', 'fn main() {\n    |\n}\n', async () => {
   await palette(page, 'Hearth: Get Started');
   const steps = page.locator('.getting-started-step');
   await until('three steps', async () => (await steps.count()) === 3);
-  equal('steps', await steps.evaluateAll((all) => all.map((step) => step.dataset.stepId.split('#').at(-1))), ['model', 'suggestion', 'privacy']);
+  const done = () => steps.evaluateAll((all) => all.map((step) => `${step.dataset.stepId.split('#').at(-1)} ${step.ariaChecked}`));
+  await until('two done ones', async () => isDeepStrictEqual(await done(), ['model true', 'suggestion true', 'privacy false']))
+    .catch(async (error) => { throw new Error(`${error.message}: ${await done()}`); });
   await palette(page, 'View: Close Editor');
   await steps.first().waitFor({ state: 'detached' });
 });

@@ -48,8 +48,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     'hearth.restartServer': () => running.restart(),
     'hearth.showLog': () => log.show(true),
     'hearth.openSettings': () => vscode.commands.executeCommand('workbench.action.openSettings', `@ext:${context.extension.id}`),
-    'hearth.openWalkthrough': () =>
-      vscode.commands.executeCommand('workbench.action.openWalkthrough', `${context.extension.id}#start`, false),
+    'hearth.openWalkthrough': async () => {
+      await vscode.commands.executeCommand('workbench.action.openWalkthrough', `${context.extension.id}#start`, false);
+      status.tickSteps();
+    },
   };
   context.subscriptions.push(
     status,

@@ -69,14 +69,29 @@ export class StatusItem implements vscode.Disposable {
     this.item.text = status.paused ? '$(debug-pause) Hearth: paused' : `$(${icon}) ${model ?? `Hearth: ${state.toLowerCase()}`}${mark}`;
     this.item.backgroundColor = status.state === 'down' && !status.paused ? warning() : undefined;
     this.describe();
-    setContext({ running: true, paused: status.paused ?? false, warm: status.state === 'warm' });
+    setContext({ running: true, paused: status.paused ?? false });
+    this.tickSteps();
   }
 
   /** A suggestion came, so long after it was asked for. */
   suggested(ms: number): void {
     this.times = [...this.times, ms].slice(-TIMED);
-    setContext({ suggested: true });
+    this.tickSteps();
     this.describe();
+  }
+
+  /**
+   * Ticks the steps of the walkthrough that are done. VS Code ticks one when its key becomes true, but
+   * never one whose key was true already when it first read the walkthrough: so each is true for a moment.
+   */
+  tickSteps(): void {
+    const done = { warm: this.status?.state === 'warm', suggested: this.times.length > 0 };
+    for (const [step, isDone] of Object.entries(done)) {
+      if (isDone) {
+        setContext({ [step]: true });
+        setContext({ [step]: false });
+      }
+    }
   }
 
   /** What is to be said and done, when the item is clicked. */
@@ -104,7 +119,7 @@ export class StatusItem implements vscode.Disposable {
     this.item.tooltip = tooltip;
     this.item.backgroundColor = wrong ? warning() : undefined;
     this.item.accessibilityInformation = { label: tooltip };
-    setContext({ running: false, paused: false, warm: false });
+    setContext({ running: false, paused: false });
   }
 
   private describe(): void {

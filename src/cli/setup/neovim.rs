@@ -6,17 +6,18 @@ use super::{Plan, Target};
 
 macro_rules! plugin {
     ($($file:literal),+ $(,)?) => {
-        [$(($file, include_str!(concat!("../../../editors/neovim/", $file)))),+]
+        &[$(($file, include_str!(concat!("../../../editors/neovim/", $file)))),+]
     };
 }
 
 /// The plugin's files, by their paths in it.
-const PLUGIN: [(&str, &str); 7] = plugin![
+const PLUGIN: &[(&str, &str)] = plugin![
     "doc/hearth.txt",
     "lsp/hearth.lua",
     "lua/hearth.lua",
     "lua/hearth/edit.lua",
     "lua/hearth/health.lua",
+    "lua/hearth/screen.lua",
     "lua/hearth/work.lua",
     "plugin/hearth.lua",
 ];
@@ -58,4 +59,22 @@ fn start(program: &str) -> String {
          vim.keymap.set('i', '<M-Right>', '<Plug>(hearth-accept-word)')\n\
          vim.keymap.set('i', '<M-End>', '<Plug>(hearth-accept-line)')\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::PathBuf};
+
+    use super::*;
+
+    #[test]
+    fn no_file_of_the_plugin_is_forgotten() {
+        let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("editors/neovim");
+        let files: BTreeSet<_> = ignore::Walk::new(&plugin)
+            .map(|entry| entry.expect("readable"))
+            .filter(|entry| entry.path().is_file())
+            .map(|entry| entry.path().strip_prefix(&plugin).expect("below").to_owned())
+            .collect();
+        assert_eq!(files, PLUGIN.iter().map(|(file, _)| PathBuf::from(file)).collect());
+    }
 }
