@@ -34,14 +34,17 @@ pub(super) fn run(_: &Arguments, assignments: &[String]) -> anyhow::Result<ExitC
     Ok(end.map_or(ExitCode::FAILURE, |end| ExitCode::from(end.exit_code())))
 }
 
-/// Has what one step takes go back to the system when the step ends: half a megabyte for a parse, which
-/// glibc would keep once for each thread, as its thresholds grow with what is freed.
+/// Has what a parse takes, half a megabyte at once, go back to the system with its end: glibc would keep
+/// it, once for each thread, as its thresholds grow with what is freed. Smaller limits than these save
+/// another half a megabyte and cost a third of a keystroke's time (`benches/replay.rs`).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_little() {
-    // SAFETY: the call sets a number within the allocator. 128 KiB is its own first value.
-    let is_set = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10) };
-    if is_set == 0 {
-        tracing::debug!("the allocator keeps what it likes");
+    let limits = [(libc::M_MMAP_THRESHOLD, 512 << 10), (libc::M_TRIM_THRESHOLD, 256 << 10)];
+    for (limit, bytes) in limits {
+        // SAFETY: the call sets a number within the allocator.
+        if unsafe { libc::mallopt(limit, bytes) } == 0 {
+            tracing::debug!("the allocator keeps what it likes");
+        }
     }
 }
 

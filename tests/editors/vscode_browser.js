@@ -50,27 +50,37 @@ function status(page) {
   });
 }
 
-// Messages that popped up.
-function toasts(page) {
-  return page.locator('.notification-toast').allInnerTexts();
+// Messages that popped up. One that is going away has no text any more.
+async function toasts(page) {
+  const texts = await page.locator('.notification-toast').allInnerTexts();
+  return texts.filter((text) => text !== '');
+}
+
+// Presses a key that opens the box for quick input, and fills it. A page that is just opening takes the focus
+// when it is ready, and with it the box away: then again.
+async function ask(page, key, text) {
+  const input = page.locator('.quick-input-widget input[type="text"]');
+  for (let left = 5; ; left--) {
+    await page.keyboard.press(key);
+    try {
+      await input.fill(text, { timeout: 3000 });
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+  }
 }
 
 // Runs a command of the palette by its title.
 async function palette(page, title) {
-  await page.keyboard.press('F1');
-  const input = page.locator('.quick-input-widget input[type="text"]');
-  await input.waitFor();
-  await input.fill(`>${title}`);
+  await ask(page, 'F1', `>${title}`);
   await page.locator('.quick-input-list .monaco-list-row.focused', { hasText: title }).waitFor();
   await page.keyboard.press('Enter');
 }
 
 // Opens a file of the project with the cursor at a line and column, both counted from 1.
 async function go(page, file, line, column) {
-  await page.keyboard.press('Control+p');
-  const input = page.locator('.quick-input-widget input[type="text"]');
-  await input.waitFor();
-  await input.fill(`${file}:${line}:${column}`);
+  await ask(page, 'Control+p', `${file}:${line}:${column}`);
   await page.locator('.quick-input-list .monaco-list-row', { hasText: path.basename(file) }).first().waitFor();
   await page.keyboard.press('Enter');
   await page.locator(`.editor-instance .monaco-editor.focused[data-uri$="/${file}"]`).waitFor();
