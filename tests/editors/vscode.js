@@ -323,17 +323,6 @@ scenario('says how it is in a tooltip and a menu', 'said.rs', 'fn main() {\n    
   await saved('fn main() {\n    let a quiet\n}\n');
 });
 
-scenario('shows a newcomer the first steps, and which are done', 'said.rs', 'fn main() {\n    |\n}\n', async () => {
-  await palette(page, 'Hearth: Get Started');
-  const steps = page.locator('.getting-started-step');
-  await until('three steps', async () => (await steps.count()) === 3);
-  const done = () => steps.evaluateAll((all) => all.map((step) => `${step.dataset.stepId.split('#').at(-1)} ${step.ariaChecked}`));
-  await until('two done ones', async () => isDeepStrictEqual(await done(), ['model true', 'suggestion true', 'privacy false']))
-    .catch(async (error) => { throw new Error(`${error.message}: ${await done()}`); });
-  await palette(page, 'View: Close Editor');
-  await steps.first().waitFor({ state: 'detached' });
-});
-
 scenario('says what would be sent to a cloud', 'src/lib.rs', `|${SUM}`, async (saved) => {
   await saved(SUM);
   machine({ 'hearth.router.local_endpoint': scripted, 'hearth.router.cloud': { far: { kind: 'anthropic', model: 'large' } } });
