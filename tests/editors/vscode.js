@@ -299,6 +299,7 @@ scenario('shows how far an analysis is, stops it when told, and opens its report
   await page.locator('.notification-toast', { hasText: 'the model reads' }).waitFor({ state: 'detached' });
   await analyze('Where are numbers added up?');
   await inPreview('adds up what it is given');
+  await page.locator('.notification-toast', { hasText: 'Analyze' }).waitFor({ state: 'detached' });
   await picture('report');
   await focus('lib.rs');
   await palette(page, 'View: Close Editors in Other Groups');
@@ -321,6 +322,17 @@ scenario('says how it is in a tooltip and a menu', 'said.rs', 'fn main() {\n    
   await page.locator('.quick-input-list .monaco-list-row', { hasText: 'Pause Suggestions' }).waitFor();
   await press('Escape');
   await saved('fn main() {\n    let a quiet\n}\n');
+});
+
+scenario('shows a newcomer the first steps, and which are done', 'said.rs', 'fn main() {\n    |\n}\n', async () => {
+  await palette(page, 'Hearth: Get Started');
+  const steps = page.locator('.getting-started-step');
+  await until('three steps', async () => (await steps.count()) === 3);
+  const done = () => steps.evaluateAll((all) => all.map((step) => `${step.dataset.stepId.split('#').at(-1)} ${step.ariaChecked}`));
+  await until('two done ones', async () => isDeepStrictEqual(await done(), ['model true', 'suggestion true', 'privacy false']))
+    .catch(async (error) => { throw new Error(`${error.message}: ${await done()}`); });
+  await palette(page, 'View: Close Editor');
+  await steps.first().waitFor({ state: 'detached' });
 });
 
 scenario('says what would be sent to a cloud', 'src/lib.rs', `|${SUM}`, async (saved) => {

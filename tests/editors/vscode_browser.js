@@ -56,14 +56,14 @@ async function toasts(page) {
   return texts.filter((text) => text !== '');
 }
 
-// Presses a key that opens the box for quick input, and fills it. A page that is just opening takes the focus
-// when it is ready, and with it the box away: then again.
-async function ask(page, key, text) {
-  const input = page.locator('.quick-input-widget input[type="text"]');
+// Presses a key that opens the box for quick input, fills it, and chooses a row that it finds. A page that is
+// just opening takes the focus when it is ready, and with it the box away: then again.
+async function pick(page, key, text, row) {
   for (let left = 5; ; left--) {
     await page.keyboard.press(key);
     try {
-      await input.fill(text, { timeout: 3000 });
+      await page.locator('.quick-input-widget input[type="text"]').fill(text, { timeout: 3000 });
+      await page.locator('.quick-input-list .monaco-list-row').locator(row).first().click({ timeout: 3000 });
       return;
     } catch (error) {
       if (left === 0) throw error;
@@ -71,18 +71,16 @@ async function ask(page, key, text) {
   }
 }
 
-// Runs a command of the palette by its title.
+// Runs a command of the palette by its title. It need not be the first row: of those that begin alike the one
+// that was used last is.
 async function palette(page, title) {
-  await ask(page, 'F1', `>${title}`);
-  await page.locator('.quick-input-list .monaco-list-row.focused', { hasText: title }).waitFor();
-  await page.keyboard.press('Enter');
+  const exactly = new RegExp(`^${title.replace(/[.*+?()[\]]/g, '\\$&')}$`);
+  await pick(page, 'F1', `>${title}`, page.locator('.label-name', { hasText: exactly }));
 }
 
 // Opens a file of the project with the cursor at a line and column, both counted from 1.
 async function go(page, file, line, column) {
-  await ask(page, 'Control+p', `${file}:${line}:${column}`);
-  await page.locator('.quick-input-list .monaco-list-row', { hasText: path.basename(file) }).first().waitFor();
-  await page.keyboard.press('Enter');
+  await pick(page, 'Control+p', `${file}:${line}:${column}`, page.locator('.label-name', { hasText: path.basename(file) }));
   await page.locator(`.editor-instance .monaco-editor.focused[data-uri$="/${file}"]`).waitFor();
   // The column is shown as it looks, with wide tabs.
   await page.getByText(new RegExp(`^Ln ${line}, Col `)).waitFor();
