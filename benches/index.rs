@@ -107,7 +107,7 @@ fn sources(package: &Path) -> Vec<PathBuf> {
 fn cold(page: &mut String, packages: &[PathBuf], lines: usize) {
     let roots = with_lines(packages, lines);
     let before = resident();
-    let (began, worked) = (Instant::now(), processor_time());
+    let (worked, began) = (processor_time(), Instant::now());
     let index = Index::start(Scope { roots, ..Scope::default() });
     let done = AtomicBool::new(false);
     let waits = thread::scope(|scope| {
@@ -219,12 +219,13 @@ fn changes(page: &mut String, packages: &[PathBuf]) {
         });
         let began = Instant::now();
         let tree = language.parse(&text, Some(&tree), &never).expect("a tree");
-        let (parsed, before) = (Instant::now(), processor_time());
+        let (until_parsed, before) = (began.elapsed(), processor_time());
+        let parsed = Instant::now();
         index.edited(Arc::clone(&path), Some(language), text, Some(tree));
         block_on(index.settled());
         edits.push(parsed.elapsed());
+        with_parse.push(until_parsed + parsed.elapsed());
         worked.push(since(before));
-        with_parse.push(began.elapsed());
         index.closed(&path);
         block_on(index.settled());
     }
@@ -242,7 +243,8 @@ fn changes(page: &mut String, packages: &[PathBuf]) {
             since(before).as_secs_f64()
         };
         let first = parse();
-        let (began, before) = (Instant::now(), processor_time());
+        let before = processor_time();
+        let began = Instant::now();
         index.changed_on_disk([file.as_path()]);
         block_on(index.settled());
         on_disk.push(began.elapsed());
@@ -267,7 +269,7 @@ fn dependencies(page: &mut String) {
     let index = Index::start(Scope { roots, ..Scope::default() });
     block_on(index.settled());
     let (before, items) = (resident(), item_count(&index));
-    let (began, worked) = (Instant::now(), processor_time());
+    let (worked, began) = (processor_time(), Instant::now());
     index.set_scope(Scope { cargo_home: hearth::config::cargo_home(), ..index.scope() });
     block_on(index.settled());
     let _ = writeln!(
@@ -329,6 +331,8 @@ fn since(before: Duration) -> Duration {
 fn processor_time() -> Duration {
     #[cfg(unix)]
     {
+        // The system counts what a thread used when that goes to sleep, or at its next tick.
+        std::thread::sleep(Duration::from_millis(5));
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         Duration::try_from(time).unwrap_or_default()
     }

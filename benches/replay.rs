@@ -35,7 +35,7 @@ const KEYS: usize = 400;
 const OFFERED: &str = "\u{b5}_never_typed";
 
 /// A pause while typing.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(2);
 
 /// Generations that are stopped each way.
 const STOPS: usize = 100;

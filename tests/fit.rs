@@ -296,6 +296,42 @@ fn an_item_that_is_being_written() {
     );
 }
 
+/// What stands below belongs to what is begun as far as a parser can tell, and fits it worse with each line.
+#[test]
+fn an_item_that_is_begun_above_others() {
+    let below = "\n\n/// What others do.\npub struct Other<T> {\n    kept: T,\n}\n\nimpl<T> Other<T> {\n    \
+                 pub fn get(&self) -> &T {\n        &self.kept\n    }\n}\n";
+    let begun = |above: &str| format!("use std::fmt;\n\n{above}$0{below}");
+    check(
+        &begun("use super::{\n    "),
+        "Desk,",
+        expect![[r#"
+            "Desk,"
+        "#]],
+    );
+    check(
+        &begun("use super::{\n    Desk,\n    "),
+        "candidates::candidates,\n    quiet,",
+        expect![[r#"
+            "candidates::candidates,\n    quiet,"
+        "#]],
+    );
+    check(
+        &begun("const ALL: [Kind; 2] = [\n    "),
+        "Kind::First,",
+        expect![[r#"
+            "Kind::First,"
+        "#]],
+    );
+    check(
+        &begun("use super::{\n    "),
+        "Desk fn,",
+        expect![[r#"
+            "QUIET: the suggestion would have added a syntax error"
+        "#]],
+    );
+}
+
 #[test]
 fn a_level_is_as_wide_as_the_files() {
     check(

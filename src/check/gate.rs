@@ -2,7 +2,8 @@
 //!
 //! Half-written code has errors before anything is suggested, so the two are compared: what brackets
 //! are open on the cursor's line are closed for both, what the suggestion opens is closed for it.
-//! Only the enclosing item is parsed, once for all that is shown there.
+//! Only the enclosing item is parsed, once for all that is shown there. Where that is not closed yet,
+//! the items below look like a part of it: then what stands above the cursor is asked too.
 
 use std::sync::atomic::AtomicBool;
 
@@ -42,7 +43,10 @@ impl Gate {
 
     /// Whether the item has no more errors with `suggestion` at the cursor than without.
     pub(super) fn admits(&self, suggestion: &str) -> bool {
-        self.0.as_ref().is_none_or(|parsed| parsed.errors_with(suggestion) <= parsed.errors)
+        self.0.as_ref().is_none_or(|parsed| {
+            parsed.errors_with(suggestion) <= parsed.errors
+                || parsed.open && parsed.begun_with(suggestion) <= parsed.begun_with("")
+        })
     }
 
     /// Bytes of the item that do not parse with `suggestion` at the cursor; 0 without a grammar.
@@ -100,6 +104,29 @@ impl Parsed {
         });
         parse(self.language, &with, Some(&tree)).map_or(0, |tree| error_bytes(tree.root_node()))
     }
+
+    /// Bytes that do not parse of what is begun above the cursor, as if nothing stood below its line.
+    fn begun_with(&self, suggestion: &str) -> usize {
+        let begun = &self.before[margin(&self.before)..];
+        let rest = self.after.find('\n').unwrap_or(self.after.len());
+        let text = [begun, suggestion, &self.after[..rest]].concat();
+        let closers = unclosed(&text);
+        // Some items end with the bracket, others with what follows it.
+        let ends = ["", ";"].map(|end| [&text, &*closers, end].concat());
+        let errors = ends.iter().filter_map(|text| parse(self.language, text, None));
+        errors.map(|tree| error_bytes(tree.root_node())).min().unwrap_or_default()
+    }
+}
+
+/// Where the last line of `text` begins that begins at the margin and closes nothing: that of the outermost
+/// item which is being written.
+fn margin(text: &str) -> usize {
+    let lines = text.split_inclusive('\n').scan(0, |at, line| {
+        *at += line.len();
+        Some((*at - line.len(), line))
+    });
+    let begins = |line: &str| line.starts_with(|c: char| !c.is_whitespace() && !")]}".contains(c));
+    lines.filter(|(_, line)| begins(line)).last().map_or(0, |(at, _)| at)
 }
 
 /// `before`, `suggestion` and `after`, with what is open at the end of the cursor's line closed there.

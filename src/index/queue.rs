@@ -84,8 +84,8 @@ pub(super) struct Queue {
     pub(super) found: usize,
     /// Files of the last scan that were too many.
     pub(super) too_many: usize,
-    /// Work has taken memory that nobody has given back yet.
-    pub(super) worked: bool,
+    /// When work ended that took memory which nobody has given back yet.
+    pub(super) worked: Option<Instant>,
 }
 
 impl Queue {
