@@ -76,7 +76,7 @@ fn speed(model: &str, threads: usize, runs: usize) -> anyhow::Result<Value> {
     let engine = Engine::load(model, &options)?;
     let load = started.elapsed();
     let info = engine.info().clone();
-    let n_vocab = info.config.n_vocab;
+    let n_vocab = info.basics.n_vocab;
     let best = |n: usize| -> anyhow::Result<Option<f64>> {
         if n > info.n_ctx {
             return Ok(None);

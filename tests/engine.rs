@@ -13,6 +13,9 @@ mod tiny;
 #[path = "engine/copying.rs"]
 mod copying;
 
+#[path = "engine/foreign.rs"]
+mod foreign;
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     io::Cursor,
@@ -286,9 +289,9 @@ fn control_tokens_in_text_stay_text() {
 fn the_engine_says_what_it_runs() {
     let engine = load(&Tiny::k_quant(), &Options { n_ctx: 100_000, ..Options::default() });
     let info = engine.info();
-    assert_eq!(info.config.architecture, "qwen2");
-    assert_eq!(info.config.n_vocab, engine.tokenizer().n_vocab());
-    assert_eq!((info.n_ctx, info.config.trained_ctx), (512, 512));
+    assert_eq!(info.basics.architecture, "qwen2");
+    assert_eq!(info.basics.n_vocab, engine.tokenizer().n_vocab());
+    assert_eq!((info.n_ctx, info.basics.trained_ctx), (512, 512));
     assert_eq!(info.quantization, "Q4K");
     assert_eq!(info.layout_version, Some(1));
     assert_eq!(info.name.as_deref(), Some("tiny"));

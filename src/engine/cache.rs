@@ -60,11 +60,6 @@ impl Cache {
         self.tokens.truncate(n);
     }
 
-    /// How many tokens `prompt` begins with that are in place already.
-    pub(crate) fn common(&self, prompt: &[u32]) -> usize {
-        self.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count()
-    }
-
     /// Bytes reserved.
     pub(crate) fn size(&self) -> usize {
         self.layers.len() * 2 * self.shape.elements() * size_of::<f16>()

@@ -41,6 +41,40 @@ pub struct Config {
     pub rope_scale: f32,
 }
 
+/// What a model says of itself, whoever runs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basics {
+    pub architecture: String,
+    pub n_vocab: usize,
+    /// Tokens of context the model was trained for.
+    pub trained_ctx: usize,
+}
+
+impl Basics {
+    /// Refuses a model that nothing in this program can run.
+    pub fn read<R: Read + Seek>(gguf: &Gguf<R>) -> Result<Self, EngineError> {
+        match Config::read(gguf) {
+            Ok(Config { architecture, n_vocab, trained_ctx, .. }) => {
+                Ok(Self { architecture, n_vocab, trained_ctx })
+            }
+            #[cfg(feature = "llama-cpp")]
+            Err(EngineError::Architecture(_) | EngineError::Unsupported(_)) => Self::foreign(gguf),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Of a model that llama.cpp may know.
+    #[cfg(feature = "llama-cpp")]
+    fn foreign<R: Read + Seek>(gguf: &Gguf<R>) -> Result<Self, EngineError> {
+        let architecture = gguf.text("general.architecture").unwrap_or_default().to_owned();
+        let key = format!("{architecture}.context_length");
+        let trained_ctx = gguf.count(&key).and_then(|n| usize::try_from(n).ok());
+        let trained_ctx = trained_ctx.ok_or(EngineError::Missing(key))?;
+        let n_vocab = gguf.texts("tokenizer.ggml.tokens").map_or(0, <[_]>::len);
+        Ok(Self { architecture, n_vocab, trained_ctx })
+    }
+}
+
 impl Config {
     pub fn read<R: Read + Seek>(gguf: &Gguf<R>) -> Result<Self, EngineError> {
         let missing = |key: &str| EngineError::Missing(key.to_owned());

@@ -178,10 +178,6 @@ impl Decoder {
         })
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// Bytes of weights in memory.
     pub(crate) fn size(&self) -> usize {
         let of = |linear: &Linear| linear.matrix.size();
@@ -352,7 +348,7 @@ mod tests {
     }
 
     fn fresh(decoder: &Decoder, tokens: &[u32]) -> Vec<f32> {
-        let mut cache = Cache::new(decoder.config(), 512).unwrap();
+        let mut cache = Cache::new(&decoder.config, 512).unwrap();
         logits(decoder, &mut cache, tokens)
     }
 
@@ -484,10 +480,10 @@ mod tests {
     fn all_logits_end_with_the_last() {
         let (decoder, _) = load(&Tiny::qwen2());
         let tokens = [1, 2, 3, 4, 5];
-        let mut cache = Cache::new(decoder.config(), 64).unwrap();
+        let mut cache = Cache::new(&decoder.config, 64).unwrap();
         let (mut all, mut scratch) = (Vec::new(), Scratch::default());
         decoder.evaluate(&mut cache, &tokens, &mut scratch, Some((&mut all, true)), TEAM).unwrap();
-        let n = decoder.config().n_vocab;
+        let n = decoder.config.n_vocab;
         assert_eq!(all.len(), 5 * n);
         assert_eq!(all[4 * n..], fresh(&decoder, &tokens));
         assert_eq!(all[2 * n..3 * n], fresh(&decoder, &tokens[..3]));
@@ -496,7 +492,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let (decoder, _) = load(&Tiny::qwen2());
-        let mut cache = Cache::new(decoder.config(), 16).unwrap();
+        let mut cache = Cache::new(&decoder.config, 16).unwrap();
         let mut scratch = Scratch::default();
         let mut try_it =
             |tokens: &[u32]| decoder.evaluate(&mut cache, tokens, &mut scratch, None, TEAM);
@@ -504,7 +500,7 @@ mod tests {
         assert!(matches!(try_it(&[100_000]), Err(EngineError::NoToken { .. })));
         assert!(matches!(try_it(&[]), Err(EngineError::EmptyPrompt)));
         assert!(matches!(
-            Cache::new(decoder.config(), usize::MAX / 4096),
+            Cache::new(&decoder.config, usize::MAX / 4096),
             Err(EngineError::Unsupported(_))
         ));
     }
@@ -527,7 +523,7 @@ mod tests {
                 _ => Tiny::k_quant(),
             };
             let (decoder, _) = load(&tiny);
-            let mut cache = Cache::new(decoder.config(), 256).unwrap();
+            let mut cache = Cache::new(&decoder.config, 256).unwrap();
             let mut scratch = Scratch::default();
             let mut ours = Vec::new();
             for (keep, tokens) in &edits {

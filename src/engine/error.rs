@@ -17,7 +17,10 @@ pub enum EngineError {
     Damaged(String),
     #[error("the model file says nothing of '{0}'")]
     Missing(String),
-    #[error("the architecture '{0}' is not one of those the built-in engine runs: qwen2, llama")]
+    #[error(
+        "the architecture '{0}' is not one of those the built-in engine runs: qwen2, llama; a \
+         program built with the feature llama-cpp knows more, and so does any model server"
+    )]
     Architecture(String),
     #[error("the built-in engine cannot run this model: {0}")]
     Unsupported(String),

@@ -14,7 +14,9 @@
 //! Q8_0, Q4_0, Q5_0, Q4_K and Q6_K have kernels of ours on x86-64 with AVX2; every other type that
 //! candle reads, and every other CPU, uses candle's, with candle's own threads. With the feature
 //! `cuda` or `metal` every matrix is candle's, on the first GPU, while the rest of the decoder stays in
-//! plain memory. That has been tried on no machine, and a model server serves those better.
+//! plain memory. That has been tried on no machine, and a model server serves those better. With the
+//! feature `llama-cpp` other architectures are run by llama.cpp, as far as their vocabulary is known
+//! here.
 #![allow(clippy::doc_markdown, reason = "types of weights are written as everybody writes them")]
 
 mod cache;
@@ -24,12 +26,15 @@ mod decoder;
 mod error;
 mod gguf;
 mod kernels;
+#[cfg(feature = "llama-cpp")]
+mod llama_cpp;
+mod network;
 mod output;
 mod sampler;
 mod tokenizer;
 mod worker;
 
-pub use config::{Config, Rope};
+pub use config::{Basics, Config, Rope};
 pub use copy::{CLASSES, Copied, Holes, Sources};
 pub use error::EngineError;
 pub use gguf::{Gguf, TensorInfo, Value};

@@ -21,12 +21,13 @@ use tokio::sync::mpsc;
 
 use super::{
     cache::Cache,
-    config::Config,
+    config::{Basics, Config},
     copy::{Copier, Copying},
     decoder::{Decoder, Scratch},
     error::EngineError,
     gguf::{Gguf, Value},
     kernels::threads::Team,
+    network::{Network, Own},
     output::{Output, Shown},
     sampler::{Choice, Sampler, Sampling},
     tokenizer::{Piece, Tokenizer},
@@ -59,7 +60,7 @@ impl Default for Options {
 pub struct Info {
     /// `general.name` of the file.
     pub name: Option<String>,
-    pub config: Config,
+    pub basics: Basics,
     /// Weights, in parameters.
     pub n_params: u64,
     /// Tokens of context of each slot.
@@ -196,76 +197,68 @@ struct Task {
 impl Engine {
     /// Loads a model file. Blocks while it reads: call it from a blocking thread.
     pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Self, EngineError> {
-        Self::read(BufReader::new(File::open(path)?), options)
+        let path = path.as_ref();
+        let file = BufReader::new(File::open(path)?);
+        contained(|| Self::open(file, Some(path), options))
     }
 
     /// Loads a model from the bytes of a file, wherever they are. Blocks like [`load`](Self::load).
     pub fn read<R: Read + Seek + Send>(reader: R, options: &Options) -> Result<Self, EngineError> {
-        // The checks leave nothing to panic about that is known; this is for what is not, in the
-        // crates below.
-        catch_unwind(AssertUnwindSafe(|| Self::open(reader, options)))
-            .unwrap_or_else(|_panic| Err(EngineError::Failed("a fault in the loader".to_owned())))
+        contained(|| Self::open(reader, None, options))
     }
 
-    fn open<R: Read + Seek + Send>(reader: R, options: &Options) -> Result<Self, EngineError> {
-        let mut gguf = Gguf::open(reader)?;
-        let config = Config::read(&gguf)?;
-        let tokenizer = Arc::new(Tokenizer::read(&gguf, config.n_vocab)?);
+    fn open<R: Read + Seek + Send>(
+        reader: R,
+        path: Option<&Path>,
+        options: &Options,
+    ) -> Result<Self, EngineError> {
+        let gguf = Gguf::open(reader)?;
+        let basics = Basics::read(&gguf)?;
+        let tokenizer = Arc::new(Tokenizer::read(&gguf, basics.n_vocab)?);
+        let copying = Copying::read(&gguf, &tokenizer)?;
         let n_cores = thread::available_parallelism().map_or(1, usize::from);
         let or = |n: usize, default: usize| if n == 0 { default } else { n };
-        let prefill = Team { n_threads: or(options.prefill_threads, n_cores) };
-        let decode = or(options.decode_threads, n_cores.saturating_sub(1).max(1));
-        let decode = Team { n_threads: decode };
-        let failed = |what: &str, err: &dyn std::fmt::Display| {
-            EngineError::Failed(format!("cannot start {what}: {err}"))
-        };
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(prefill.n_threads.max(decode.n_threads))
-            .thread_name(|i| format!("hearth-engine-{i}"))
-            .build()
-            .map_err(|err| failed("the engine's threads", &err))?;
-
-        let n_ctx = options.n_ctx.clamp(16, config.trained_ctx.max(16));
         let n_slots = options.n_slots.max(1);
-        let caches = (0..n_slots)
-            .map(|_| Ok(Slot { cache: Cache::new(&config, n_ctx)?, used: 0 }))
-            .collect::<Result<Vec<_>, EngineError>>()?;
-        let copying = Copying::read(&gguf, &tokenizer)?;
-        let decoder = pool.install(|| Decoder::load(&mut gguf, config, prefill))?;
-        let info = Arc::new(Info {
+        let plan = Plan {
+            n_ctx: options.n_ctx.clamp(16, basics.trained_ctx.max(16)),
+            n_slots,
+            prefill_threads: or(options.prefill_threads, n_cores),
+            decode_threads: or(options.decode_threads, n_cores.saturating_sub(1).max(1)),
+            chunk: options.chunk.max(1),
+        };
+        let info = Info {
             name: gguf.text("general.name").map(str::to_owned),
-            config: decoder.config().clone(),
             n_params: gguf.tensors().map(|(_, info)| info.elements() as u64).sum(),
-            n_ctx,
+            n_ctx: plan.n_ctx,
             n_slots,
             quantization: quantization(&gguf),
             file_size: gguf.len(),
-            weights_size: decoder.size(),
-            cache_size: caches.iter().map(|slot| slot.cache.size()).sum(),
+            weights_size: 0,
+            cache_size: 0,
             layout_version: match gguf.get("hearth.layout_version") {
                 Some(Value::Text(text)) => text.parse().ok(),
                 _ => gguf.count("hearth.layout_version"),
             },
-        });
+            basics,
+        };
         let (jobs, tasks) = queue::channel();
-        let mut worker = Worker {
-            decoder,
+        let worker = Worker {
             copying,
             tokenizer: tokenizer.clone(),
-            slots: caches,
-            n_ctx,
+            n_vocab: info.basics.n_vocab,
+            used: vec![0; n_slots],
             n_jobs: 0,
-            scratch: Scratch::default(),
             logits: Vec::new(),
-            pool,
-            prefill,
-            decode,
-            chunk: options.chunk.max(1),
+            n_ctx: plan.n_ctx,
+            chunk: plan.chunk,
         };
-        thread::Builder::new()
-            .name("hearth-engine".to_owned())
-            .spawn(move || worker.run(&tasks))
-            .map_err(|err| failed("the engine's thread", &err))?;
+        let size = match (Config::read(&gguf), path) {
+            (Ok(config), _) => own(gguf, config, plan, worker, tasks)?,
+            #[cfg(feature = "llama-cpp")]
+            (Err(_), Some(path)) => foreign(path, plan, worker, tasks)?,
+            (Err(error), _) => return Err(error),
+        };
+        let info = Arc::new(Info { weights_size: size.weights, cache_size: size.cache, ..info });
         Ok(Self { info, tokenizer, jobs })
     }
 
@@ -304,6 +297,90 @@ impl Engine {
     }
 }
 
+/// What loads a model file. The checks leave nothing to panic about that is known; this is for what is
+/// not, in the crates below.
+fn contained(load: impl FnOnce() -> Result<Engine, EngineError>) -> Result<Engine, EngineError> {
+    catch_unwind(AssertUnwindSafe(load))
+        .unwrap_or_else(|_panic| Err(EngineError::Failed("a fault in the loader".to_owned())))
+}
+
+/// `Options` for one model on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) n_ctx: usize,
+    pub(super) n_slots: usize,
+    pub(super) prefill_threads: usize,
+    pub(super) decode_threads: usize,
+    pub(super) chunk: usize,
+}
+
+/// Bytes in memory.
+pub(super) struct Size {
+    pub(super) weights: usize,
+    pub(super) cache: usize,
+}
+
+fn cannot_start(what: &str, err: &dyn std::fmt::Display) -> EngineError {
+    EngineError::Failed(format!("cannot start {what}: {err}"))
+}
+
+/// Starts a thread that works with the decoder of this program.
+fn own<R: Read + Seek + Send>(
+    mut gguf: Gguf<R>,
+    config: Config,
+    plan: Plan,
+    mut worker: Worker,
+    tasks: queue::Receiver<Task>,
+) -> Result<Size, EngineError> {
+    let prefill = Team { n_threads: plan.prefill_threads };
+    let decode = Team { n_threads: plan.decode_threads };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(prefill.n_threads.max(decode.n_threads))
+        .thread_name(|i| format!("hearth-engine-{i}"))
+        .build()
+        .map_err(|err| cannot_start("the engine's threads", &err))?;
+    let caches = (0..plan.n_slots)
+        .map(|_| Cache::new(&config, plan.n_ctx))
+        .collect::<Result<Vec<_>, EngineError>>()?;
+    let decoder = pool.install(|| Decoder::load(&mut gguf, config, prefill))?;
+    let size = Size { weights: decoder.size(), cache: caches.iter().map(Cache::size).sum() };
+    let mut network = Own { decoder, caches, scratch: Scratch::default(), pool, prefill, decode };
+    thread::Builder::new()
+        .name(NAME.to_owned())
+        .spawn(move || worker.run(&mut network, &tasks))
+        .map_err(|err| cannot_start("the engine's thread", &err))?;
+    Ok(size)
+}
+
+/// Starts a thread that works with llama.cpp, which loads the file there.
+#[cfg(feature = "llama-cpp")]
+fn foreign(
+    path: &Path,
+    plan: Plan,
+    mut worker: Worker,
+    tasks: queue::Receiver<Task>,
+) -> Result<Size, EngineError> {
+    let (ready, loaded) = queue::sync_channel(1);
+    let path = path.to_owned();
+    let load = move || {
+        let done = super::llama_cpp::with(&path, plan, |network, size| {
+            // It is waited for below.
+            let _ = ready.send(Ok(size));
+            worker.run(network, &tasks);
+        });
+        if let Err(error) = done {
+            let _ = ready.send(Err(error));
+        }
+    };
+    thread::Builder::new()
+        .name(NAME.to_owned())
+        .spawn(load)
+        .map_err(|err| cannot_start("the engine's thread", &err))?;
+    loaded.recv().unwrap_or(Err(EngineError::Stopped))
+}
+
+const NAME: &str = "hearth-engine";
+
 /// The type that has most parameters among the matrices of the blocks.
 fn quantization<R: std::io::Read + std::io::Seek>(gguf: &Gguf<R>) -> String {
     let mut shares: Vec<(String, usize)> = Vec::new();
@@ -319,41 +396,32 @@ fn quantization<R: std::io::Read + std::io::Seek>(gguf: &Gguf<R>) -> String {
     shares.into_iter().max_by_key(|(_, n)| *n).map_or_else(String::new, |(dtype, _)| dtype)
 }
 
-struct Slot {
-    cache: Cache,
-    /// The number of the last job that ran here.
-    used: u64,
-}
-
 struct Worker {
-    decoder: Decoder,
     /// `None` for a model that does not copy.
     copying: Option<Copying>,
     tokenizer: Arc<Tokenizer>,
-    slots: Vec<Slot>,
-    n_ctx: usize,
+    n_vocab: usize,
+    /// For each slot the number of the last job that ran there.
+    used: Vec<u64>,
     n_jobs: u64,
-    scratch: Scratch,
     logits: Vec<f32>,
-    pool: rayon::ThreadPool,
-    prefill: Team,
-    decode: Team,
+    n_ctx: usize,
     chunk: usize,
 }
 
 impl Worker {
-    fn run(&mut self, tasks: &queue::Receiver<Task>) {
+    fn run(&mut self, network: &mut dyn Network, tasks: &queue::Receiver<Task>) {
         while let Ok(task) = tasks.recv() {
             if task.reply.is_closed() {
                 continue;
             }
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.work(&task)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.work(network, &task)));
             let error = match outcome {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
                 Err(_panic) => {
                     // What a cache holds after a panic is anybody's guess.
-                    self.slots.iter_mut().for_each(|slot| slot.cache.truncate(0));
+                    (0..self.used.len()).for_each(|slot| network.truncate(slot, 0));
                     EngineError::Failed("a fault in the decoder".to_owned())
                 }
             };
@@ -363,7 +431,7 @@ impl Worker {
     }
 
     /// Runs one job. `Ok` also when it was cancelled.
-    fn work(&mut self, task: &Task) -> Result<(), EngineError> {
+    fn work(&mut self, network: &mut dyn Network, task: &Task) -> Result<(), EngineError> {
         let Task { job, reply, since } = task;
         let started = Instant::now();
         let prompt = &job.prompt;
@@ -374,23 +442,19 @@ impl Worker {
             let (prompt_tokens, n_ctx) = (prompt.len(), self.n_ctx);
             return Err(EngineError::TooLong { prompt_tokens, n_ctx });
         }
-        let n_vocab = self.decoder.config().n_vocab;
+        let n_vocab = self.n_vocab;
         let given = job.given.iter();
         if let Some(token) = prompt.iter().chain(given).find(|token| **token as usize >= n_vocab) {
             return Err(EngineError::NoToken { token: *token, n_vocab });
         }
-        let at = self.slot(job)?;
+        let slot = self.slot(network, job)?;
         self.n_jobs += 1;
-        let n_jobs = self.n_jobs;
-        let Self { decoder, copying, tokenizer, slots, scratch, logits, pool, .. } = self;
-        let n_slots = slots.len();
-        let slot = slots.get_mut(at).ok_or(EngineError::NoSlot { slot: at, n_slots })?;
-        slot.used = n_jobs;
-        let cache = &mut slot.cache;
+        self.used[slot] = self.n_jobs;
+        let Self { copying, tokenizer, logits, .. } = self;
 
         // The last token is always evaluated: its logits are not kept.
-        let cached_tokens = cache.common(prompt).min(prompt.len() - 1);
-        cache.truncate(cached_tokens);
+        network.truncate(slot, common(network.tokens(slot), prompt).min(prompt.len() - 1));
+        let cached_tokens = network.tokens(slot).len();
         let mut rest = &prompt[cached_tokens..];
         while !rest.is_empty() {
             if reply.is_closed() {
@@ -398,9 +462,8 @@ impl Worker {
             }
             let (chunk, after) = rest.split_at(self.chunk.min(rest.len()));
             rest = after;
-            let wanted = (rest.is_empty() && job.max_tokens > 0).then_some((&mut *logits, false));
-            let team = if chunk.len() < 4 { self.decode } else { self.prefill };
-            pool.install(|| decoder.evaluate(cache, chunk, scratch, wanted, team))?;
+            let wanted = (rest.is_empty() && job.max_tokens > 0).then_some(&mut *logits);
+            network.evaluate(slot, chunk, wanted)?;
         }
         let prefilled = Instant::now();
 
@@ -448,12 +511,10 @@ impl Worker {
             if output_tokens == job.max_tokens {
                 break Stop::Limit;
             }
-            if cache.tokens().len() >= self.n_ctx {
+            if network.tokens(slot).len() >= self.n_ctx {
                 break Stop::Full;
             }
-            let token = [choice.token];
-            let wanted = Some((&mut *logits, false));
-            pool.install(|| decoder.evaluate(cache, &token, scratch, wanted, self.decode))?;
+            network.evaluate(slot, &[choice.token], Some(&mut *logits))?;
         };
         show(output.finish());
         let timings = Timings {
@@ -469,21 +530,19 @@ impl Worker {
 
     /// The slot a job runs in: the one it asks for, or that which saves it most work; of those that
     /// save none, the one that was idle longest.
-    fn slot(&self, job: &Job) -> Result<usize, EngineError> {
-        let n_slots = self.slots.len();
-        if let Some(slot) = job.slot {
-            return if slot < n_slots {
-                Ok(slot)
-            } else {
-                Err(EngineError::NoSlot { slot, n_slots })
-            };
-        }
-        let saved = |slot: &Slot| slot.cache.common(&job.prompt);
-        let best = self
-            .slots
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, slot)| (saved(slot), u64::MAX - slot.used));
-        best.map(|(at, _)| at).ok_or(EngineError::NoSlot { slot: 0, n_slots })
+    fn slot(&self, network: &dyn Network, job: &Job) -> Result<usize, EngineError> {
+        let n_slots = self.used.len();
+        let slot = job.slot.or_else(|| {
+            (0..n_slots).max_by_key(|slot| {
+                (common(network.tokens(*slot), &job.prompt), u64::MAX - self.used[*slot])
+            })
+        });
+        let slot = slot.unwrap_or_default();
+        if slot < n_slots { Ok(slot) } else { Err(EngineError::NoSlot { slot, n_slots }) }
     }
+}
+
+/// How many tokens both begin with.
+fn common(held: &[u32], prompt: &[u32]) -> usize {
+    held.iter().zip(prompt).take_while(|(a, b)| a == b).count()
 }

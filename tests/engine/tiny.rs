@@ -67,6 +67,12 @@ impl Tiny {
         Self { architecture: "llama", tied: false, seed: 2, ..Self::qwen2() }
     }
 
+    /// `llama()` under a name that Hearth's own decoder does not know: where its scales are 1, a granite
+    /// model is a llama model.
+    pub fn granite() -> Self {
+        Self { architecture: "granite", ..Self::llama() }
+    }
+
     /// With dimensions that K-quants can have.
     pub fn k_quant() -> Self {
         Self { dtype: GgmlDType::Q4K, width: 256, ffn_width: 256, ..Self::qwen2() }
@@ -119,6 +125,9 @@ impl Tiny {
         }
         head.f32(&format!("{a}.attention.layer_norm_rms_epsilon"), 1e-6);
         head.f32(&format!("{a}.rope.freq_base"), 10_000.0);
+        if a == "granite" {
+            head.f32("granite.logit_scale", 1.0);
+        }
         head.text("tokenizer.ggml.model", "gpt2");
         head.text("tokenizer.ggml.pre", self.pre);
         head.texts("tokenizer.ggml.tokens", &tokens);

@@ -20,7 +20,7 @@ use super::super::{
 };
 use crate::{
     config,
-    engine::{Config, EngineError, Gguf},
+    engine::{Basics, Engine, EngineError, Gguf, Options},
 };
 
 /// The model that came with Hearth. Linked in, so that the bare binary has it; the system reads it
@@ -120,7 +120,15 @@ impl ModelFile {
         Ok(Some((metadata.len(), metadata.modified()?)))
     }
 
-    pub(super) fn open(&self) -> io::Result<Box<dyn Bytes>> {
+    /// Blocks while it reads.
+    pub(super) fn load(&self, options: &Options) -> Result<Engine, EngineError> {
+        match self {
+            Self::Shipped => Engine::read(Cursor::new(SHIPPED), options),
+            Self::At(path) => Engine::load(path, options),
+        }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Bytes>> {
         Ok(match self {
             Self::Shipped => Box::new(Cursor::new(SHIPPED)),
             Self::At(path) => Box::new(BufReader::new(File::open(path)?)),
@@ -130,7 +138,7 @@ impl ModelFile {
     /// What the file says of itself, or why the engine cannot complete with it. Reads the header alone.
     pub fn facts(&self) -> Result<ModelFacts, EngineError> {
         let gguf = Gguf::open(self.open()?)?;
-        let config = Config::read(&gguf)?;
+        let basics = Basics::read(&gguf)?;
         let stem = match self {
             Self::Shipped => None,
             Self::At(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
@@ -141,11 +149,11 @@ impl ModelFile {
             name: gguf.text("general.name").map(str::to_owned).or(stem).unwrap_or_default(),
             file: self.path().map(|path| path.display().to_string()),
             loaded: Some(false),
-            context: Some(config.trained_ctx.min(MAX_CONTEXT)),
-            trained_context: Some(config.trained_ctx),
+            context: Some(basics.trained_ctx.min(MAX_CONTEXT)),
+            trained_context: Some(basics.trained_ctx),
             parameters: Some(gguf.tensors().map(|(_, info)| info.elements() as u64).sum()),
             template: gguf.text("tokenizer.chat_template").map(str::to_owned),
-            architecture: Some(config.architecture),
+            architecture: Some(basics.architecture),
             card: Some(Card {
                 layout_version: gguf.count("hearth.layout_version"),
                 show_above,

@@ -214,10 +214,9 @@ fn load(file: Option<ModelFile>, state: &Mutex<State>) -> Result<(), ModelError>
         state.releases
     };
     let options = engine::Options { n_ctx: MAX_CONTEXT, n_slots: SLOTS, ..Default::default() };
-    let open = version.0.open().map_err(EngineError::from);
-    let read = open.and_then(|bytes| Engine::read(bytes, &options));
+    let loaded = version.0.load(&options);
     let mut state = lock(state);
-    match read {
+    match loaded {
         Ok(engine) if state.releases == releases => state.loaded = Some(Loaded { version, engine }),
         Ok(_) => {}
         Err(error) => {

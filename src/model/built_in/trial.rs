@@ -28,7 +28,7 @@ impl Trial {
     /// Loads the file and lets it read and write. Blocks for seconds where the model is large.
     pub fn of(file: &ModelFile) -> Result<Self, EngineError> {
         let options = Options { n_ctx: MAX_CONTEXT, ..Options::default() };
-        let engine = Engine::read(file.open()?, &options)?;
+        let engine = file.load(&options)?;
         let info = engine.info();
         let once = engine.tokenize(TEXT)?;
         let prefill = PREFILL.min(info.n_ctx.saturating_sub(DECODE + 1)).max(1);
