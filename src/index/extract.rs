@@ -418,7 +418,7 @@ impl<'a> Extraction<'a> {
 
     fn imports(&mut self, root: Node<'_>, public_alone: bool) {
         let queries = self.queries;
-        let mut cursor = QueryCursor::new();
+        let mut cursor = self.cursor.take().unwrap_or_default();
         cursor.set_max_start_depth(Some(1));
         let mut matches = cursor.matches(&queries.imports, root, self.source.as_bytes());
         while let Some(found) = matches.next() {
