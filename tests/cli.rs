@@ -218,3 +218,41 @@ async fn the_context_is_shown_with_its_reasons() {
     let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(json["otherFiles"], serde_json::json!([]));
 }
+
+/// Git reads the user's own globs from the top of each repository, wherever one stands.
+#[tokio::test]
+async fn the_users_own_globs_for_all_repositories_hold_from_anywhere() {
+    let model = FakeModel::llama_server().await;
+    let home = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        std::fs::write(path, text).expect("writable");
+    };
+    write("w/src/a.rs", "use crate::b::Wheel;\n\nfn ride(wheel: &Wheel) {\n    wheel.\n}\n");
+    write("w/src/b.rs", "pub struct Wheel {\n    pub spokes: u32,\n}\n");
+    std::fs::create_dir(home.path().join("w/.git")).expect("writable");
+    let context = async |cwd: &str| {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
+            .arg("context")
+            .arg(home.path().join("w/src/a.rs").display().to_string() + ":4:11")
+            .args(["--set", &format!("router.local_endpoint={}", model.url())])
+            .current_dir(home.path().join(cwd))
+            .env("XDG_CONFIG_HOME", home.path())
+            .env("XDG_STATE_HOME", home.path())
+            .env("HOME", home.path())
+            .kill_on_drop(true)
+            .output();
+        let (code, out, about) = shown(&output.await.expect("hearth starts"));
+        assert_eq!(code, Some(0), "{about}");
+        out
+    };
+    assert!(context(".").await.contains("b.rs"), "it is what would be shown");
+    write("git/ignore", "src/*b.rs\n");
+    for cwd in [".", "w", "w/src"] {
+        let out = context(cwd).await;
+        assert!(!out.contains("b.rs"), "{cwd}: {out}");
+    }
+    write("git/ignore", "/src/nothing.rs\n");
+    assert!(context("w").await.contains("b.rs"));
+}

@@ -10,7 +10,7 @@ use std::{
 
 use ignore::{
     Match,
-    gitignore::{Gitignore, GitignoreBuilder},
+    gitignore::{Gitignore, GitignoreBuilder, gitconfig_excludes_path},
 };
 
 use super::{
@@ -101,8 +101,8 @@ pub(super) struct Exclusions {
     sensitive: Gitignore,
     excluded: Gitignore,
     private: Gitignore,
-    /// The user's own ignore file for all repositories.
-    global: Gitignore,
+    /// The user's own ignore file for all repositories, each of which it is read from.
+    global: Option<PathBuf>,
 }
 
 impl Exclusions {
@@ -118,10 +118,10 @@ impl Exclusions {
         let root = fs::canonicalize(root).map_err(unreadable)?;
         let top = root.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&root);
         let built_in: Vec<String> = SENSITIVE.iter().map(|&glob| glob.to_owned()).collect();
-        let (global, unread) = Gitignore::global();
-        if let Some(error) = unread {
+        let global = gitconfig_excludes_path();
+        if let Some(file) = &global {
             let setting = "core.excludesFile of git";
-            return Err(Refusal::Pattern { setting, detail: error.to_string() });
+            read(top, file).map_err(|detail| Refusal::Pattern { setting, detail })?;
         }
         Ok(Self {
             top: top.to_owned(),
@@ -202,13 +202,17 @@ impl Exclusions {
     fn ignored(&self, path: &Path, name: &str) -> Result<bool, String> {
         let inside = path.strip_prefix(&self.top).map_err(|error| error.to_string())?;
         let mut chain = Vec::new();
-        if name == ".gitignore" {
-            chain.push(self.global.clone());
-            chain.extend(read(&self.top, &git_folder(&self.top)?.join("info/exclude"))?);
-        }
         let mut here = self.top.clone();
         let mut parts = inside.components().peekable();
         while let Some(part) = parts.next() {
+            // There are repositories in repositories.
+            let starts = here == self.top || here.join(".git").exists();
+            if name == ".gitignore" && starts {
+                if let Some(global) = &self.global {
+                    chain.extend(read(&here, global)?);
+                }
+                chain.extend(read(&here, &git_folder(&here)?.join("info/exclude"))?);
+            }
             chain.extend(read(&here, &here.join(name))?);
             here.push(part);
             let is_folder = parts.peek().is_some();

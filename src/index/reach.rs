@@ -35,7 +35,7 @@ struct Root {
 
 impl Reach {
     pub(super) fn new(scope: &Scope) -> Self {
-        let rules = Arc::new(Rules::new());
+        let rules = Arc::new(Rules::new(scope.roots.clone()));
         let off_limits = match OffLimits::new(&scope.folders(), &scope.exclude) {
             Ok(off_limits) => Arc::new(off_limits),
             Err(unread) => {
@@ -60,7 +60,8 @@ impl Reach {
 
     /// The same after an ignore file has changed.
     pub(super) fn with_new_rules(&self) -> Self {
-        let rules = Arc::new(Rules::new());
+        let roots = self.roots.iter().map(|root| root.path.clone()).collect();
+        let rules = Arc::new(Rules::new(roots));
         let renewed = |root: &Root| Root { rules: Arc::clone(&rules), ..root.clone() };
         let roots = self.roots.iter().map(renewed).collect();
         Self { roots, off_limits: self.off_limits.clone() }

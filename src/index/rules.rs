@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::gitignore::{Gitignore, GitignoreBuilder, gitconfig_excludes_path};
 
 /// Git's file of globs, in any folder.
 const GIT: &str = ".gitignore";
@@ -22,8 +22,10 @@ const HEARTH: &str = ".hearthignore";
 /// The ignore files of every folder that somebody asked about.
 pub(super) struct Rules {
     folders: Mutex<HashMap<PathBuf, Arc<Folder>>>,
-    /// The user's own for all repositories.
-    global: Gitignore,
+    /// The workspace's folders: what is no repository has rules all the same.
+    roots: Vec<PathBuf>,
+    /// The user's own file for all repositories.
+    global: Option<PathBuf>,
 }
 
 struct Folder {
@@ -31,12 +33,14 @@ struct Folder {
     hearth: Gitignore,
     /// Of the repository that starts here: its `info/exclude`. Git looks no further up.
     repository: Option<Gitignore>,
+    /// The user's own globs as they hold from here, where a repository or the workspace starts.
+    global: Option<Gitignore>,
     parent: Option<Arc<Folder>>,
 }
 
 impl Rules {
-    pub(super) fn new() -> Self {
-        Self { folders: Mutex::default(), global: Gitignore::global().0 }
+    pub(super) fn new(roots: Vec<PathBuf>) -> Self {
+        Self { folders: Mutex::default(), roots, global: gitconfig_excludes_path() }
     }
 
     /// Whether a file of this name is one of ours.
@@ -47,11 +51,13 @@ impl Rules {
     /// Whether an ignore file excludes this very path.
     pub(super) fn exclude(&self, path: &Path, is_folder: bool) -> bool {
         let Some(folder) = path.parent().map(|parent| self.folder(parent)) else { return false };
-        self.git_excludes(&folder, path, is_folder) || hearth_excludes(&folder, path, is_folder)
+        Self::git_excludes(&folder, path, is_folder) || hearth_excludes(&folder, path, is_folder)
     }
 
-    fn git_excludes(&self, folder: &Arc<Folder>, path: &Path, is_folder: bool) -> bool {
+    fn git_excludes(folder: &Folder, path: &Path, is_folder: bool) -> bool {
+        let mut global = None;
         for folder in folder.upwards() {
+            global = folder.global.as_ref().or(global);
             let own = folder.git.matched(path, is_folder);
             if !own.is_none() {
                 return own.is_ignore();
@@ -64,16 +70,19 @@ impl Rules {
                 break;
             }
         }
-        self.global.matched(path, is_folder).is_ignore()
+        global.is_some_and(|global| global.matched(path, is_folder).is_ignore())
     }
 
     fn folder(&self, path: &Path) -> Arc<Folder> {
         let known = self.folders.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         known.unwrap_or_else(|| {
+            let exclude = exclude_file(path);
+            let starts = exclude.is_some() || self.roots.iter().any(|root| root == path);
             let folder = Arc::new(Folder {
                 git: read(path, &path.join(GIT)),
                 hearth: read(path, &path.join(HEARTH)),
-                repository: exclude_file(path).map(|file| read(path, &file)),
+                repository: exclude.map(|file| read(path, &file)),
+                global: self.global.as_ref().filter(|_| starts).map(|file| read(path, file)),
                 parent: path.parent().map(|parent| self.folder(parent)),
             });
             let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);

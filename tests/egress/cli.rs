@@ -14,6 +14,7 @@ fn run(folder: &Path, home: &Path, arguments: &[&str]) -> (i32, String, String) 
         .current_dir(folder)
         .env("XDG_STATE_HOME", home)
         .env("XDG_CONFIG_HOME", home)
+        .env("HOME", home)
         .output()
         .expect("the program");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
@@ -110,4 +111,27 @@ fn a_user_sees_what_would_leave_and_what_left() {
 
     assert_eq!(hearth(&["trust", ".", "--revoke"]).0, 0);
     assert_eq!(hearth(&preview).0, 1);
+}
+
+/// The user's own globs, and those of a repository in the repository, from wherever one looks.
+#[test]
+fn what_git_leaves_out_for_this_user_stays_here() {
+    let house = Workspace::new(
+        "//- .git/HEAD\nref\n//- src/main.rs\nfn main() {}\n//- src/notes.rs\nA\n//- src/in/.git/HEAD\nref\n\
+         //- src/in/.git/info/exclude\n/local.rs\n//- src/in/local.rs\nB\n//- src/in/shared.rs\nC\n",
+    );
+    let home = tempfile::tempdir().expect("a folder");
+    fs::create_dir(home.path().join("git")).expect("a folder");
+    fs::write(home.path().join("git/ignore"), "src/*otes.rs\n").expect("a file");
+    let src = house.root().join("src");
+    for folder in [house.root(), &src] {
+        let hearth = |arguments: &[&str]| run(folder, home.path(), arguments);
+        assert_eq!(hearth(&["trust", "."]).0, 0);
+        let cloud =
+            "router.cloud.large={ endpoint = 'https://cloud.example/v1', model = 'large-1' }";
+        let (code, shown, said) = hearth(&["--set", cloud, "egress", "preview", "."]);
+        assert_eq!((code, said.as_str()), (0, ""));
+        assert!(shown.contains("main.rs:1-1") && shown.contains("in/shared.rs:1-1"), "{shown}");
+        assert!(!shown.contains("notes.rs:1-1") && !shown.contains("local.rs:1-1"), "{shown}");
+    }
 }
