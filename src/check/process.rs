@@ -1,5 +1,6 @@
 //! Runs one command within its limits. Whatever way a run ends (exit, time, output, a dropped
-//! future), nothing that it started lives on: it is a process group of its own, killed whole.
+//! future), nothing that it started lives on: it is a process group of its own, killed whole. What leaves
+//! that group (`setsid`) ends with its sandbox, and where there is none by itself.
 
 use std::{
     ffi::OsString,
@@ -129,15 +130,16 @@ async fn read(
 
 /// The process group that a child leads, killed when this is dropped.
 struct Group {
+    /// Taken with the kill that follows the end of the leader: its number may be another's after that.
     #[cfg(unix)]
-    leader: Option<rustix::process::Pid>,
+    leader: std::sync::Mutex<Option<rustix::process::Pid>>,
 }
 
 impl Group {
     #[cfg(unix)]
     fn of(child: &Child) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self { leader: id.and_then(rustix::process::Pid::from_raw) }
+        Self { leader: std::sync::Mutex::new(id.and_then(rustix::process::Pid::from_raw)) }
     }
 
     /// Elsewhere only the child itself is killed, by its handle.
@@ -148,7 +150,9 @@ impl Group {
 
     fn kill(&self) {
         #[cfg(unix)]
-        if let Some(leader) = self.leader {
+        if let Some(leader) =
+            self.leader.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        {
             // No such group: everything has ended.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }

@@ -143,6 +143,13 @@ pub fn state_folder() -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state")
 }
 
+/// The key that the model servers of the private network want, where the environment has one. Must not be
+/// logged.
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+pub fn private_network_key() -> Option<String> {
+    std::env::var("HEARTH_PRIVATE_KEY").ok().filter(|key| !key.trim().is_empty())
+}
+
 /// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder. A
 /// relative path is none (XDG says so): it would lead into whatever folder Hearth was started in.
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]

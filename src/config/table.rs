@@ -78,16 +78,17 @@ settings! {
     /// A team's own OpenAI-compatible servers (vLLM, SGLang, llama-server): base URLs. Of those that
     /// are well, the one with the least in flight is asked. How far a URL reaches is decided by the
     /// address it resolves to: loopback is this machine, a host in `router.private_hosts` is the
-    /// private network, and any other is a cloud, which is not asked here.
+    /// private network, and any other is a cloud, which is not asked here. A key that they want is the
+    /// one in the environment's `HEARTH_PRIVATE_KEY`.
     "router.private_endpoints" Machine private_endpoints: Vec<url::Url> = Vec::new();
     /// Hosts that count as the private network: names (`"gpu.lan"`), addresses or networks
     /// (`"10.0.0.0/8"`).
     "router.private_hosts" Machine private_hosts: Vec<PrivateHost> = Vec::new();
     /// No prompt for a local model is ever larger than this many tokens, whatever context the model
     /// is loaded with: the quality of local models falls beyond 16,000 to 32,000.
-    "router.thresholds.max_local_context_tokens" Workspace max_local_context_tokens: Bounded<512, 1_000_000> = Bounded::new(24_000);
+    "router.thresholds.max_local_context_tokens" Machine max_local_context_tokens: Bounded<512, 1_000_000> = Bounded::new(24_000);
     /// A task that needs more tool calls than this goes to a larger model, where it may.
-    "router.thresholds.max_tool_chain_length" Workspace max_tool_chain_length: Bounded<0, 1_000> = Bounded::new(8);
+    "router.thresholds.max_tool_chain_length" Machine max_tool_chain_length: Bounded<0, 1_000> = Bounded::new(8);
     /// Whether private stays private: where it is `true`, no consent sends a private task or a
     /// private file to a cloud. Where it is `false`, the user may send one up for one run
     /// (`--cloud`), and each such request is asked about.

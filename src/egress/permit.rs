@@ -98,6 +98,11 @@ impl Permit {
         border::blocking(move || record(&border, &manifest, Decision::Sent, "again")).await
     }
 
+    /// Whether a provider has begun to send it.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
     pub(super) fn record(&self, decision: Decision, reason: &str) -> Result<(), Refusal> {
         record(&self.border, &self.manifest, decision, reason)
     }

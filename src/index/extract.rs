@@ -336,7 +336,6 @@ impl<'a> Extraction<'a> {
             parent,
             target,
             trait_name,
-            lead: to_u32(lead_start),
             start: to_u32(node.start_byte()),
             end: to_u32(node.end_byte()),
             first_line: self.lines.line(node.start_byte()),

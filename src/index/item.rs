@@ -113,8 +113,6 @@ pub(super) struct ItemData {
     pub(super) parent: Option<u32>,
     pub(super) target: Option<Symbol>,
     pub(super) trait_name: Option<Symbol>,
-    /// Where its comments and attributes begin.
-    pub(super) lead: u32,
     pub(super) start: u32,
     pub(super) end: u32,
     pub(super) first_line: u32,
@@ -262,11 +260,6 @@ impl<'a> Item<'a> {
     /// Where it stands in its file, without its comments and attributes, in bytes.
     pub fn range(&self) -> Range<usize> {
         self.data.start as usize..self.data.end as usize
-    }
-
-    /// The same with them.
-    pub fn range_with_lead(&self) -> Range<usize> {
-        self.data.lead as usize..self.data.end as usize
     }
 
     /// The lines of [`Item::range`], counted from 0, without the one behind the last.

@@ -41,7 +41,7 @@ pub(super) enum Job {
 }
 
 impl Job {
-    fn path(&self) -> Option<&Arc<Path>> {
+    pub(super) fn path(&self) -> Option<&Arc<Path>> {
         match self {
             Self::Edited(path)
             | Self::Changed(path)

@@ -48,6 +48,8 @@ pub enum Skip {
     Unreadable,
     /// Behind as many others as are read.
     TooMany,
+    /// A fault in Hearth.
+    Fault,
 }
 
 impl fmt::Display for Skip {
@@ -58,6 +60,7 @@ impl fmt::Display for Skip {
             Self::Generated => "generated",
             Self::Unreadable => "unreadable",
             Self::TooMany => "one too many",
+            Self::Fault => "not understood",
         })
     }
 }

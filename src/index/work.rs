@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     hash::BuildHasher as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
@@ -195,23 +196,33 @@ impl Shared {
     /// What each thread does until the end.
     pub(super) fn run(&self) {
         while let Some(job) = self.next() {
-            match &job {
-                Job::Sweep => {
-                    self.replace_reach(self.reach().with_new_rules());
-                    self.scan();
+            // What a file has in it must not end a thread: what is left of the workspace goes on.
+            if catch_unwind(AssertUnwindSafe(|| self.work(&job))).is_err() {
+                tracing::error!("a fault in the index: a file is left out of it");
+                if let Some(path) = job.path() {
+                    self.forget(path, Some(Skip::Fault));
                 }
-                Job::Scan => self.do_scan(),
-                Job::Changed(path) if !source::is_source(path) => self.folder_changed(path),
-                Job::Edited(path) | Job::Changed(path) => self.refresh(path, false),
-                Job::Found(path) => self.refresh(path, true),
-                Job::Package(package) => self.list(package),
-                Job::Public(path, package) => self.read_public(path, package),
-                Job::Dependencies => self.do_dependencies(),
             }
             let mut queue = self.lock();
             queue.busy.retain(|busy| *busy != job);
             queue.worked = Some(Instant::now());
             self.tell(&queue);
+        }
+    }
+
+    fn work(&self, job: &Job) {
+        match job {
+            Job::Sweep => {
+                self.replace_reach(self.reach().with_new_rules());
+                self.scan();
+            }
+            Job::Scan => self.do_scan(),
+            Job::Changed(path) if !source::is_source(path) => self.folder_changed(path),
+            Job::Edited(path) | Job::Changed(path) => self.refresh(path, false),
+            Job::Found(path) => self.refresh(path, true),
+            Job::Package(package) => self.list(package),
+            Job::Public(path, package) => self.read_public(path, package),
+            Job::Dependencies => self.do_dependencies(),
         }
     }
 
@@ -345,6 +356,14 @@ impl Shared {
             }
             (buffer.language, text, buffer.tree)
         } else {
+            let is_one_too_many = {
+                let known = &self.lock().known;
+                known.len() >= MAX_FILES && !known.contains_key(path)
+            };
+            if is_one_too_many {
+                self.forget(path, None);
+                return;
+            }
             let (text, stamp) = source::read(path);
             {
                 let mut queue = self.lock();

@@ -20,7 +20,7 @@ use super::{
     roles::{Role, Wanted, bits},
 };
 use crate::{
-    config::{ProviderSetting, Settings},
+    config::{self, ProviderSetting, Settings},
     egress::Destination,
     model::{self, BuiltIn, Client, Endpoint, Kind, Provider, Tier, fim},
     session::task::OwnedTask,
@@ -327,7 +327,17 @@ pub fn search(client: &Client, settings: &Settings) -> Search {
 
 /// Where and how to look on the private network.
 pub fn network_search(client: &Client, settings: &Settings) -> Search {
+    let (http, key) = (client.clone(), config::private_network_key());
+    let connect = move |kind: Kind, url: &url::Url| {
+        let endpoint = Endpoint::new(&http, url);
+        let endpoint = match &key {
+            Some(key) => endpoint.with_key(key.trim()),
+            None => endpoint,
+        };
+        model::provider(kind, endpoint)
+    };
     Search {
+        connect: Arc::new(connect),
         places: private_places(settings).cloned().collect(),
         farthest: Tier::PrivateNetwork,
         private_hosts: settings.private_hosts.clone(),

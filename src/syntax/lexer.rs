@@ -105,11 +105,6 @@ impl Brackets {
         closers.extend(self.open.iter().rev().map(|byte| char::from(*byte)));
         closers
     }
-
-    /// Whether the text ends outside of strings and comments.
-    pub fn in_code(&self) -> bool {
-        self.state == State::Code
-    }
 }
 
 #[cfg(test)]

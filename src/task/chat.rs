@@ -196,15 +196,17 @@ impl<'a> Talk<'a> {
         let barred = |refusal: Refusal| Failure::Barred(Unasked::Cloud(refusal.into()));
         // Text of no file knows no place that it comes from.
         let parcel = parcel.ok_or_else(|| barred(Refusal::Untrusted))?;
+        let unanswered = |error: CloudError| match error {
+            CloudError::Border(_) => Failure::Barred(error.into()),
+            _ if error.is_outage() => Failure::Outage(error.into()),
+            _ => Failure::Task(error.into()),
+        };
+        line.cloud().ready().await.map_err(unanswered)?;
         let permit = self.ground.reach.clear(parcel).await.map_err(barred)?;
         let heard = |text: &str| self.heard(text);
         // Not every model there takes a temperature.
         let answer = line.ask(&permit, None, self.ground.retries(), &heard).await;
-        let answer = answer.map_err(|error| match error {
-            CloudError::Border(_) => Failure::Barred(error.into()),
-            _ if error.is_outage() => Failure::Outage(error.into()),
-            _ => Failure::Task(error.into()),
-        })?;
+        let answer = answer.map_err(unanswered)?;
         let (model, name) = (line.cloud().model(), line.cloud().name());
         (self.progress)(Stage::Answered(format!("{model} at {name}: {}", answer.bill)));
         let stop = match answer.ending {

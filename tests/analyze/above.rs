@@ -182,6 +182,25 @@ async fn nothing_that_is_excluded_leaves_whatever_a_file_asks_for() {
     }
 }
 
+/// Lines that are none, however large their numbers.
+#[tokio::test]
+async fn a_model_that_asks_for_lines_that_are_not_there_is_told_so() {
+    let cloud = FakeCloud::start(Api::Anthropic).await;
+    let wishes =
+        ["0", "5-2", "1000-2000", "18446744073709551615", "18446744073709551615-1", "1-2-3"];
+    for (number, lines) in wishes.iter().enumerate() {
+        let input = json!({ "name": format!("src/door.rs:{lines}") });
+        cloud.says(Says::call(&format!("c{number}"), "read_symbol", &[&input.to_string()]));
+    }
+    cloud.says(Says::text(["- There is a door (src/door.rs:1).\n"]));
+    let world = World::new(&with_cloud(&cloud, Api::Anthropic));
+    world.analyze(&ask("What is there?"), &Answers::saying(Consent::Once)).await;
+    for (number, lines) in (1..).zip(wishes) {
+        let outcome = last_outcome(&cloud, number);
+        assert!(outcome.starts_with("Nothing of that name"), "{lines}: {outcome}");
+    }
+}
+
 async fn refused(user: Arc<Answers>, wish: Wish, cloud_says: Option<Says>, expected: Expect) {
     let cloud = FakeCloud::start(Api::Anthropic).await;
     if let Some(says) = cloud_says {

@@ -165,6 +165,11 @@ impl Cloud {
         self.line.look(timeout).await
     }
 
+    /// Whether there is a key, before anybody is asked whether something may leave.
+    pub async fn ready(&self) -> Result<(), CloudError> {
+        self.key.get().await.map(drop)
+    }
+
     /// Sends what the permit owns. `temperature` is left to the service where it is `None`: some
     /// models take none. The answer is the stream, once the cloud has accepted the request.
     pub async fn call(

@@ -267,12 +267,16 @@ fn place(index: &Index, name: &str) -> Option<Place> {
     let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
     let path = path.trim_start_matches("./");
     let file = files(index, |file| file.relative_path() == path).into_iter().next()?;
+    // A model may say anything.
+    if first == 0 || last < first || first > file.lines() {
+        return None;
+    }
     if first != last {
-        return Some((Arc::clone(&file), first.saturating_sub(1)..last.min(file.lines())));
+        return Some((Arc::clone(&file), first - 1..last.min(file.lines())));
     }
     let contents = index.read();
     let (id, _) = contents.file_at(file.path())?;
-    let line = first.saturating_sub(1);
+    let line = first - 1;
     let around = contents.items(id).filter(|item| item.lines().contains(&line)).last();
     let lines = around.map_or_else(
         || line.saturating_sub(FOUND_LINES / 2)..(line + FOUND_LINES / 2).min(file.lines()),

@@ -75,12 +75,16 @@ pub(super) async fn read_on(
             max_output_tokens: OUTPUT,
             private: false,
         };
+        line.cloud().ready().await.map_err(failure)?;
         let permit = study.place.reach.clear(parcel).await;
         let permit = permit.map_err(|refusal| Failure::Barred(refusal.to_string()))?;
-        left.lock().unwrap_or_else(PoisonError::into_inner).add(permit.manifest());
         let heard = |text: &str| (study.progress)(Stage::Writing(text.lines().count()));
         let retries = Retries::from(&*study.place.settings);
-        let answer = line.ask(&permit, None, retries, &heard).await.map_err(failure)?;
+        let answer = line.ask(&permit, None, retries, &heard).await;
+        if permit.has_left() {
+            left.lock().unwrap_or_else(PoisonError::into_inner).add(permit.manifest());
+        }
+        let answer = answer.map_err(failure)?;
         left.lock().unwrap_or_else(PoisonError::into_inner).bill += answer.bill;
         if answer.ending == Ending::Refused {
             return Err(Failure::Barred(format!("{} refused to answer", line.cloud().name())));
