@@ -264,6 +264,44 @@ function cases.scripted()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- What is left of a suggestion that was accepted in part goes in where it belongs, or nowhere.
+function cases.parts()
+  open({ 'fn main() {', '    ', '    ', '    ', '    ', '}' })
+  warm()
+  local function accept_word(row)
+    at(row, 'Alet a', 'nswer = 42;')
+    vim.api.nvim_input('<M-Right>')
+    line_is('    let answer')
+  end
+
+  -- Two words at once, faster than they are inserted.
+  accept_word(2)
+  vim.api.nvim_input('<M-Right><M-Right>')
+  line_is('    let answer = 42')
+  leave_insert()
+
+  -- Another word as long as the accepted one: a tab, to the next multiple of four.
+  accept_word(3)
+  vim.api.nvim_input(('<BS>'):rep(#'answer') .. 'banana')
+  line_is('    let banana')
+  vim.api.nvim_input('<Tab>')
+  line_is('    let banana  ')
+  leave_insert()
+
+  accept_word(4)
+  leave_insert()
+  vim.api.nvim_input('A<Tab>')
+  line_is('    let answer  ')
+  leave_insert()
+
+  accept_word(5)
+  expect_ghost('', ' = 42;')
+  vim.uv.kill(vim.api.nvim_get_proc_children(vim.fn.getpid())[1], 'sigkill')
+  await('the end', function() return seen.exit and ghost() == '' end)
+  vim.api.nvim_input('<Tab>')
+  line_is('    let answer  ')
+end
+
 -- Answers each question that Neovim asks with its first choice, until the function that is returned is
 -- called.
 local function answer_first()
