@@ -477,9 +477,15 @@ function cases.crlf()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- How many autocommands the plugin has: another start of the server must add none.
+local function autocommands()
+  return #vim.api.nvim_get_autocmds({ group = 'hearth' })
+end
+
 function cases.killed()
   open({ 'fn main() {', '    ', '}' })
   warm()
+  local before = autocommands()
   local function server()
     return vim.api.nvim_get_proc_children(vim.fn.getpid())[1]
   end
@@ -494,6 +500,7 @@ function cases.killed()
   vim.cmd('Hearth restart')
   await('the end', function() return seen.exit and seen.exit[1] == 0 end)
   await('a third server', function() return last_status().state == 'warm' end)
+  equal('autocommands', autocommands(), before)
   -- Neovim itself says that the first one was killed, and nothing else is said.
   equal('notifications', #seen.notified, 1)
 end
@@ -532,6 +539,13 @@ function cases.popup()
   vim.cmd('checkhealth hearth')
   local report = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n')
   equal(':checkhealth says so', report:match('Neovim below 0.12 shows no ghost text') ~= nil, true)
+  vim.cmd.buffer(file)
+  local before = autocommands()
+  vim.cmd('Hearth restart')
+  await('the end', function() return seen.exit end)
+  warm()
+  equal('autocommands', autocommands(), before)
+  seen.exit = nil
   close(function(complaints) equal('log', complaints, {}) end, {})
 end
 

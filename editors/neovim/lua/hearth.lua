@@ -134,7 +134,6 @@ function M.setup()
       end
       if vim.lsp.inline_completion then
         vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
-        require('hearth.screen').watch(attached, event.buf, group)
       else
         vim.lsp.completion.enable(true, attached.id, event.buf, {
           autotrigger = true,
@@ -143,19 +142,23 @@ function M.setup()
             return { word = (item.textEdit and item.textEdit.newText or item.label):match('^[^\n]*') }
           end,
         })
-        -- By itself that asks behind a server's trigger characters alone.
-        vim.api.nvim_create_autocmd('InsertCharPre', {
-          group = group,
-          buffer = event.buf,
-          callback = function()
-            if vim.fn.pumvisible() == 0 and vim.fn.match(vim.v.char, '\\k') == 0 then
-              vim.schedule(vim.lsp.completion.get)
-            end
-          end,
-        })
       end
     end,
   })
+  -- Here and not where a server attaches: each start of one would add another.
+  if vim.lsp.inline_completion then
+    require('hearth.screen').watch(group)
+  else
+    -- By itself Neovim 0.11 asks behind a server's trigger characters alone.
+    vim.api.nvim_create_autocmd('InsertCharPre', {
+      group = group,
+      callback = function(event)
+        if vim.fn.pumvisible() == 0 and vim.fn.match(vim.v.char, '\\k') == 0 and work.client(event.buf) then
+          vim.schedule(vim.lsp.completion.get)
+        end
+      end,
+    })
+  end
   vim.api.nvim_create_autocmd('InsertLeave', { group = group, callback = function() rest = nil end })
   vim.lsp.enable('hearth')
 end
