@@ -264,6 +264,44 @@ function cases.scripted()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- What is left of a suggestion that was accepted in part goes in where it belongs, or nowhere.
+function cases.parts()
+  open({ 'fn main() {', '    ', '    ', '    ', '    ', '}' })
+  warm()
+  local function accept_word(row)
+    at(row, 'Alet a', 'nswer = 42;')
+    vim.api.nvim_input('<M-Right>')
+    line_is('    let answer')
+  end
+
+  -- Two words at once, faster than they are inserted.
+  accept_word(2)
+  vim.api.nvim_input('<M-Right><M-Right>')
+  line_is('    let answer = 42')
+  leave_insert()
+
+  -- Another word as long as the accepted one: a tab, to the next multiple of four.
+  accept_word(3)
+  vim.api.nvim_input(('<BS>'):rep(#'answer') .. 'banana')
+  line_is('    let banana')
+  vim.api.nvim_input('<Tab>')
+  line_is('    let banana  ')
+  leave_insert()
+
+  accept_word(4)
+  leave_insert()
+  vim.api.nvim_input('A<Tab>')
+  line_is('    let answer  ')
+  leave_insert()
+
+  accept_word(5)
+  expect_ghost('', ' = 42;')
+  vim.uv.kill(vim.api.nvim_get_proc_children(vim.fn.getpid())[1], 'sigkill')
+  await('the end', function() return seen.exit and ghost() == '' end)
+  vim.api.nvim_input('<Tab>')
+  line_is('    let answer  ')
+end
+
 -- Answers each question that Neovim asks with its first choice, until the function that is returned is
 -- called.
 local function answer_first()
@@ -439,9 +477,15 @@ function cases.crlf()
   close(function(complaints) equal('log', complaints, {}) end)
 end
 
+-- How many autocommands the plugin has: another start of the server must add none.
+local function autocommands()
+  return #vim.api.nvim_get_autocmds({ group = 'hearth' })
+end
+
 function cases.killed()
   open({ 'fn main() {', '    ', '}' })
   warm()
+  local before = autocommands()
   local function server()
     return vim.api.nvim_get_proc_children(vim.fn.getpid())[1]
   end
@@ -456,6 +500,7 @@ function cases.killed()
   vim.cmd('Hearth restart')
   await('the end', function() return seen.exit and seen.exit[1] == 0 end)
   await('a third server', function() return last_status().state == 'warm' end)
+  equal('autocommands', autocommands(), before)
   -- Neovim itself says that the first one was killed, and nothing else is said.
   equal('notifications', #seen.notified, 1)
 end
@@ -494,6 +539,13 @@ function cases.popup()
   vim.cmd('checkhealth hearth')
   local report = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n')
   equal(':checkhealth says so', report:match('Neovim below 0.12 shows no ghost text') ~= nil, true)
+  vim.cmd.buffer(file)
+  local before = autocommands()
+  vim.cmd('Hearth restart')
+  await('the end', function() return seen.exit end)
+  warm()
+  equal('autocommands', autocommands(), before)
+  seen.exit = nil
   close(function(complaints) equal('log', complaints, {}) end, {})
 end
 

@@ -368,6 +368,21 @@ scenario('says when the server ends again and again, and starts it when asked', 
   equal('servers', servers().length, 1);
 });
 
+scenario('starts another server when asked while one does not answer', 'mute.rs', '|fn main() {}\n', async () => {
+  const [mute, pids] = [path.join(work, 'mute'), path.join(work, 'mute.pids')];
+  fs.writeFileSync(mute, `#!/bin/sh\necho $$ >> '${pids}'\nwhile read -r _; do :; done\n`, { mode: 0o755 });
+  const starts = () => (fs.existsSync(pids) ? fs.readFileSync(pids, 'utf8').trim().split('\n') : []);
+  const running = () => starts().filter((pid) => fs.existsSync(`/proc/${pid}`));
+  machine({ 'hearth.router.local_endpoint': scripted, 'hearth.server.path': mute });
+  await until('a server that does not answer', () => starts().length === 1);
+  await palette(page, 'Hearth: Restart Server');
+  await until('another one in its place', () => starts().length === 2 && isDeepStrictEqual(running(), [starts()[1]]));
+  equal('status', await status(page), /Hearth is starting/);
+  endpoint(scripted);
+  await statusSays('coder |');
+  equal('servers', [servers().length, running().length], [1, 0]);
+});
+
 // From the last key of `let a` to the ghost text.
 async function speed(of) {
   const times = [];

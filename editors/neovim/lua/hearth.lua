@@ -17,9 +17,9 @@ local M = {}
 ---@type hearth.Status?
 local status
 
---- What is left of an item that was accepted in part, and where the cursor stood then. Neovim shows
---- nothing until the next answer, and a key that is pressed meanwhile goes on with this.
----@type { buf: integer, row: integer, col: integer, text: string }?
+--- What is left of an item that was accepted in part, and where the cursor stood in which text then.
+--- Neovim shows nothing until the next answer, and a key that is pressed meanwhile goes on with this.
+---@type { buf: integer, changedtick: integer, row: integer, col: integer, text: string }?
 local rest
 
 --- A server that ends more often than this, within this time, stays down until `restart()`.
@@ -92,6 +92,7 @@ end
 ---@param code integer
 ---@param signal integer
 function M.ended(code, signal)
+  rest = nil
   work.ended()
   M.told(nil)
   local asked = code == 0 and (signal == 0 or signal == 15)
@@ -133,7 +134,6 @@ function M.setup()
       end
       if vim.lsp.inline_completion then
         vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
-        require('hearth.screen').watch(attached, event.buf, group)
       else
         vim.lsp.completion.enable(true, attached.id, event.buf, {
           autotrigger = true,
@@ -142,19 +142,24 @@ function M.setup()
             return { word = (item.textEdit and item.textEdit.newText or item.label):match('^[^\n]*') }
           end,
         })
-        -- By itself that asks behind a server's trigger characters alone.
-        vim.api.nvim_create_autocmd('InsertCharPre', {
-          group = group,
-          buffer = event.buf,
-          callback = function()
-            if vim.fn.pumvisible() == 0 and vim.fn.match(vim.v.char, '\\k') == 0 then
-              vim.schedule(vim.lsp.completion.get)
-            end
-          end,
-        })
       end
     end,
   })
+  -- Here and not where a server attaches: each start of one would add another.
+  if vim.lsp.inline_completion then
+    require('hearth.screen').watch(group)
+  else
+    -- By itself Neovim 0.11 asks behind a server's trigger characters alone.
+    vim.api.nvim_create_autocmd('InsertCharPre', {
+      group = group,
+      callback = function(event)
+        if vim.fn.pumvisible() == 0 and vim.fn.match(vim.v.char, '\\k') == 0 and work.client(event.buf) then
+          vim.schedule(vim.lsp.completion.get)
+        end
+      end,
+    })
+  end
+  vim.api.nvim_create_autocmd('InsertLeave', { group = group, callback = function() rest = nil end })
   vim.lsp.enable('hearth')
 end
 
@@ -203,14 +208,17 @@ local function insert(text, part)
   vim.api.nvim_buf_set_text(0, row - 1, col, row - 1, col, lines)
   row, col = row + #lines - 1, (#lines == 1 and col or 0) + #lines[#lines]
   vim.api.nvim_win_set_cursor(0, { row, col })
-  rest = { buf = vim.api.nvim_get_current_buf(), row = row, col = col, text = text:sub(#part + 1) }
+  local buf, changedtick = vim.api.nvim_get_current_buf(), vim.b.changedtick
+  rest = { buf = buf, changedtick = changedtick, row = row, col = col, text = text:sub(#part + 1) }
 end
 
---- The text that is left of an item accepted in part, if the cursor is where that left it.
+--- The text that is left of an item accepted in part, if nothing was changed and the cursor is where that
+--- left it.
 ---@return string?
 local function left()
   local row, col = unpack(vim.api.nvim_win_get_cursor(0))
-  if rest and rest.text ~= '' and rest.buf == vim.api.nvim_get_current_buf() and rest.row == row and rest.col == col then
+  if rest and rest.text ~= '' and rest.buf == vim.api.nvim_get_current_buf()
+    and rest.changedtick == vim.b.changedtick and rest.row == row and rest.col == col then
     return rest.text
   end
 end
@@ -228,12 +236,18 @@ local function accept_part(part)
       end
     end,
   })
-  local text = not shown and left()
-  if text then
-    -- A mapping with `expr = true` may not change the buffer.
-    vim.schedule(function() insert(text, part(text)) end)
+  if shown or not left() then
+    return shown
   end
-  return shown or text ~= nil and text ~= false
+  -- A mapping with `expr = true` may not change the buffer. By the time that this may, another key can
+  -- have come.
+  vim.schedule(function()
+    local text = left()
+    if text then
+      insert(text, part(text))
+    end
+  end)
+  return true
 end
 
 --- Accepts what is shown; false where nothing is. For a mapping with `expr = true`.

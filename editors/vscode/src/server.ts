@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import * as vscode from 'vscode';
 import {
   CloseAction,
@@ -47,6 +48,8 @@ export class Server {
   private ends: number[] = [];
   /** Starts and stops run one after the other. */
   private queue: Promise<void> = Promise.resolve();
+  /** Ends the last start that was asked for, whether it is under way or still in the queue. */
+  private lastStart = new AbortController();
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -56,18 +59,21 @@ export class Server {
   ) {}
 
   start(): Promise<void> {
-    return this.enqueue(() => this.doStart());
+    const signal = this.supersede();
+    return this.enqueue(() => this.doStart(signal));
   }
 
   stop(): Promise<void> {
+    this.supersede();
     return this.enqueue(() => this.doStop());
   }
 
   restart(): Promise<void> {
+    const signal = this.supersede();
     return this.enqueue(async () => {
       await this.doStop();
       this.ends = [];
-      await this.doStart();
+      await this.doStart(signal);
     });
   }
 
@@ -104,7 +110,20 @@ export class Server {
 
   /** Tells the server that the user has come to trust the workspace. */
   trusted(): Promise<void> {
-    return this.enqueue(async () => this.client?.sendNotification('hearth/didChangeTrust', { trusted: true }));
+    return this.enqueue(async () => {
+      // Not awaited: it waits for a start that may never end.
+      this.client?.sendNotification('hearth/didChangeTrust', { trusted: true }).catch((error) => this.log.error(error));
+    });
+  }
+
+  /**
+   * Ends the start before this one, which could hold up the queue for ever: a server need not answer
+   * `initialize`.
+   */
+  private supersede(): AbortSignal {
+    this.lastStart.abort();
+    this.lastStart = new AbortController();
+    return this.lastStart.signal;
   }
 
   private enqueue(step: () => Promise<void>): Promise<void> {
@@ -112,7 +131,10 @@ export class Server {
     return this.queue;
   }
 
-  private async doStart(): Promise<void> {
+  private async doStart(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) {
+      return;
+    }
     const program = find(this.settings.serverPath, this.context.extensionPath);
     if (!program) {
       this.status.missing();
@@ -137,7 +159,12 @@ export class Server {
     });
     client.onNotification('hearth/status', (status: ServerStatus) => this.status.told(status));
     this.client = client;
-    await client.start();
+    const started = client.start();
+    await Promise.race([started, once(signal, 'abort')]);
+    // A server that has answered by now is asked to end, which takes a client that is ready.
+    if (client.isRunning()) {
+      await started;
+    }
   }
 
   private async doStop(): Promise<void> {

@@ -2,6 +2,8 @@
 ---
 --- Neovim draws ghost text by itself and tells nobody; so it is looked for where Neovim draws it,
 --- whenever that may have changed.
+local work = require('hearth.work')
+
 local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
@@ -45,27 +47,25 @@ local function look(client, buf)
   end
 end
 
---- Looks at a buffer from now on. To be called after Neovim's own inline completion was enabled there,
---- which draws at the same events.
----@param client vim.lsp.Client
----@param buf integer
+--- Looks from now on at every buffer that the server is attached to.
 ---@param group integer
-function M.watch(client, buf, group)
+function M.watch(group)
   local function soon(event)
-    if event.buf == buf and not client:is_stopped() then
-      vim.schedule(function() look(client, buf) end)
+    local client = work.client(event.buf)
+    if client and not client:is_stopped() then
+      -- Neovim draws at the same events.
+      vim.schedule(function() look(client, event.buf) end)
     end
   end
   vim.api.nvim_create_autocmd({ 'CursorMovedI', 'TextChangedI', 'TextChangedP', 'InsertLeave', 'BufLeave' }, {
     group = group,
-    buffer = buf,
     callback = soon,
   })
   vim.api.nvim_create_autocmd('LspRequest', {
     group = group,
     callback = function(event)
       local request = event.data.request
-      if event.data.client_id == client.id and request.method == 'textDocument/inlineCompletion' and request.type == 'complete' then
+      if request.method == 'textDocument/inlineCompletion' and request.type == 'complete' then
         soon(event)
       end
     end,

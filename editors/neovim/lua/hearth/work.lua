@@ -1,10 +1,11 @@
 --- Work that the server does when it is asked: what it is asked for, how far it is, and ending it.
 local M = {}
 
---- The running server.
+--- The running server; with `buf`, if it is attached there.
+---@param buf? integer
 ---@return vim.lsp.Client?
-function M.client()
-  return vim.lsp.get_clients({ name = 'hearth' })[1]
+function M.client(buf)
+  return vim.lsp.get_clients({ name = 'hearth', bufnr = buf })[1]
 end
 
 --- Runs a command of the server's.
