@@ -298,7 +298,7 @@ async fn bad_files_are_refused_and_nothing_is_kept() {
         bytes
     };
     refuses(&with("qwen2", "gemma"), expect![[r#"
-        hearth: FILE cannot be used: the architecture 'gemma' is not one of those the built-in engine runs: qwen2, llama
+        hearth: FILE cannot be used: the architecture 'gemma' is not one of those the built-in engine runs: qwen2, llama; a program built with the feature llama-cpp knows more, and so does any model server
     "#]]).await;
     refuses(&with("<|fim_middle|>", "<|fim_muddle|>"), expect![[r#"
         hearth: FILE cannot be used: there is no control token named '<|fim_middle|>' in this model's vocabulary
