@@ -10,7 +10,7 @@
 //! `cargo bench --bench confidence [CUTS]`
 
 #[path = "../tests/support/random.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, reason = "the other benches use the rest of it")]
 mod random;
 
 use std::{

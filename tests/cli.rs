@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::process::Output;
+use std::{path::Path, process::Output};
 
 use expect_test::{Expect, expect};
 use serde_json::json;
@@ -12,12 +12,18 @@ use support::fake_model::{FakeModel, Reply};
 async fn hearth(arguments: &[&str], model: &url::Url) -> Output {
     let home = tempfile::tempdir().expect("a folder");
     std::fs::write(home.path().join("a.rs"), "fn a() {\n    let x = \n}\n").expect("writable");
+    hearth_in(home.path(), home.path(), arguments, model).await
+}
+
+/// The same in a folder of a user's home.
+async fn hearth_in(folder: &Path, home: &Path, arguments: &[&str], model: &url::Url) -> Output {
     tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
         .args(arguments)
         .args(["--set", &format!("router.local_endpoint={model}")])
-        .current_dir(home.path())
-        .env("XDG_CONFIG_HOME", home.path())
-        .env("XDG_STATE_HOME", home.path())
+        .current_dir(folder)
+        .env("XDG_CONFIG_HOME", home)
+        .env("XDG_STATE_HOME", home)
+        .env("HOME", home)
         .kill_on_drop(true)
         .output()
         .await
@@ -191,17 +197,8 @@ async fn the_context_is_shown_with_its_reasons() {
         std::fs::write(home.path().join(name), text).expect("writable");
     }
     let context = async |arguments: &[&str]| {
-        tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
-            .args(["context", "a.rs:4:11", "--set"])
-            .arg(format!("router.local_endpoint={}", model.url()))
-            .args(arguments)
-            .current_dir(home.path())
-            .env("XDG_CONFIG_HOME", home.path())
-            .env("XDG_STATE_HOME", home.path())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .expect("hearth starts")
+        let arguments = [&["context", "a.rs:4:11"], arguments].concat();
+        hearth_in(home.path(), home.path(), &arguments, &model.url()).await
     };
     let (code, out, about) = shown(&context(&[]).await);
     assert_eq!(code, Some(0), "{about}");
@@ -233,17 +230,10 @@ async fn the_users_own_globs_for_all_repositories_hold_from_anywhere() {
     write("w/src/b.rs", "pub struct Wheel {\n    pub spokes: u32,\n}\n");
     std::fs::create_dir(home.path().join("w/.git")).expect("writable");
     let context = async |cwd: &str| {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"))
-            .arg("context")
-            .arg(home.path().join("w/src/a.rs").display().to_string() + ":4:11")
-            .args(["--set", &format!("router.local_endpoint={}", model.url())])
-            .current_dir(home.path().join(cwd))
-            .env("XDG_CONFIG_HOME", home.path())
-            .env("XDG_STATE_HOME", home.path())
-            .env("HOME", home.path())
-            .kill_on_drop(true)
-            .output();
-        let (code, out, about) = shown(&output.await.expect("hearth starts"));
+        let place = home.path().join("w/src/a.rs").display().to_string() + ":4:11";
+        let folder = home.path().join(cwd);
+        let output = hearth_in(&folder, home.path(), &["context", &place], &model.url()).await;
+        let (code, out, about) = shown(&output);
         assert_eq!(code, Some(0), "{about}");
         out
     };

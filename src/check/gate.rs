@@ -5,7 +5,7 @@
 //! Only the enclosing item is parsed, once for all that is shown there. Where that is not closed yet,
 //! the items below look like a part of it: then what stands above the cursor is asked too.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{OnceLock, atomic::AtomicBool};
 
 use ropey::Rope;
 use tree_sitter::{InputEdit, Point, Tree};
@@ -33,6 +33,8 @@ struct Parsed {
     open: bool,
     tree: Tree,
     errors: usize,
+    /// Errors of what is begun above the cursor alone, counted when they are first asked for.
+    begun: OnceLock<usize>,
 }
 
 impl Gate {
@@ -45,7 +47,7 @@ impl Gate {
     pub(super) fn admits(&self, suggestion: &str) -> bool {
         self.0.as_ref().is_none_or(|parsed| {
             parsed.errors_with(suggestion) <= parsed.errors
-                || parsed.open && parsed.begun_with(suggestion) <= parsed.begun_with("")
+                || parsed.open && parsed.begun_with(suggestion) <= parsed.begun()
         })
     }
 
@@ -76,7 +78,15 @@ impl Parsed {
         closed.push_str(&unclosed);
         let tree = parse(language, &closed, None)?;
         let errors = error_bytes(tree.root_node());
-        Some(Self { language, before, after, open: !unclosed.is_empty(), tree, errors })
+        Some(Self {
+            language,
+            before,
+            after,
+            open: !unclosed.is_empty(),
+            tree,
+            errors,
+            begun: OnceLock::new(),
+        })
     }
 
     fn errors_with(&self, suggestion: &str) -> usize {
@@ -103,6 +113,10 @@ impl Parsed {
             new_end_position: point(&with, with.len() - same_end),
         });
         parse(self.language, &with, Some(&tree)).map_or(0, |tree| error_bytes(tree.root_node()))
+    }
+
+    fn begun(&self) -> usize {
+        *self.begun.get_or_init(|| self.begun_with(""))
     }
 
     /// Bytes that do not parse of what is begun above the cursor, as if nothing stood below its line.

@@ -130,7 +130,7 @@ async fn read(
 
 /// The process group that a child leads, killed when this is dropped.
 struct Group {
-    /// Taken with the kill that follows the end of the leader: its number may be another's after that.
+    /// Taken with the first kill: after the leader's end its number may be another's.
     #[cfg(unix)]
     leader: std::sync::Mutex<Option<rustix::process::Pid>>,
 }

@@ -145,9 +145,9 @@ pub fn state_folder() -> Option<PathBuf> {
 
 /// The key that the model servers of the private network want, where the environment has one. Must not be
 /// logged.
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
 pub fn private_network_key() -> Option<String> {
-    std::env::var("HEARTH_PRIVATE_KEY").ok().filter(|key| !key.trim().is_empty())
+    let variable = Some("HEARTH_PRIVATE_KEY".to_owned());
+    KeySource { variable, ..KeySource::default() }.in_environment()
 }
 
 /// The folder `hearth` in the one that `variable` names, or else in `usual` in the home folder. A

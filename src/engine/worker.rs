@@ -212,7 +212,7 @@ impl Engine {
         path: Option<&Path>,
         options: &Options,
     ) -> Result<Self, EngineError> {
-        let gguf = Gguf::open(reader)?;
+        let mut gguf = Gguf::open(reader)?;
         let basics = Basics::read(&gguf)?;
         let tokenizer = Arc::new(Tokenizer::read(&gguf, basics.n_vocab)?);
         let copying = Copying::read(&gguf, &tokenizer)?;
@@ -226,26 +226,11 @@ impl Engine {
             decode_threads: or(options.decode_threads, n_cores.saturating_sub(1).max(1)),
             chunk: options.chunk.max(1),
         };
-        let info = Info {
-            name: gguf.text("general.name").map(str::to_owned),
-            n_params: gguf.tensors().map(|(_, info)| info.elements() as u64).sum(),
-            n_ctx: plan.n_ctx,
-            n_slots,
-            quantization: quantization(&gguf),
-            file_size: gguf.len(),
-            weights_size: 0,
-            cache_size: 0,
-            layout_version: match gguf.get("hearth.layout_version") {
-                Some(Value::Text(text)) => text.parse().ok(),
-                _ => gguf.count("hearth.layout_version"),
-            },
-            basics,
-        };
         let (jobs, tasks) = queue::channel();
         let worker = Worker {
             copying,
             tokenizer: tokenizer.clone(),
-            n_vocab: info.basics.n_vocab,
+            n_vocab: basics.n_vocab,
             used: vec![0; n_slots],
             n_jobs: 0,
             logits: Vec::new(),
@@ -253,13 +238,27 @@ impl Engine {
             chunk: plan.chunk,
         };
         let size = match (Config::read(&gguf), path) {
-            (Ok(config), _) => own(gguf, config, plan, worker, tasks)?,
+            (Ok(config), _) => own(&mut gguf, config, plan, worker, tasks)?,
             #[cfg(feature = "llama-cpp")]
             (Err(_), Some(path)) => foreign(path, plan, worker, tasks)?,
             (Err(error), _) => return Err(error),
         };
-        let info = Arc::new(Info { weights_size: size.weights, cache_size: size.cache, ..info });
-        Ok(Self { info, tokenizer, jobs })
+        let info = Info {
+            name: gguf.text("general.name").map(str::to_owned),
+            n_params: gguf.tensors().map(|(_, info)| info.elements() as u64).sum(),
+            n_ctx: plan.n_ctx,
+            n_slots,
+            quantization: quantization(&gguf),
+            file_size: gguf.len(),
+            weights_size: size.weights,
+            cache_size: size.cache,
+            layout_version: match gguf.get("hearth.layout_version") {
+                Some(Value::Text(text)) => text.parse().ok(),
+                _ => gguf.count("hearth.layout_version"),
+            },
+            basics,
+        };
+        Ok(Self { info: Arc::new(info), tokenizer, jobs })
     }
 
     pub fn info(&self) -> &Info {
@@ -326,7 +325,7 @@ fn cannot_start(what: &str, err: &dyn std::fmt::Display) -> EngineError {
 
 /// Starts a thread that works with the decoder of this program.
 fn own<R: Read + Seek + Send>(
-    mut gguf: Gguf<R>,
+    gguf: &mut Gguf<R>,
     config: Config,
     plan: Plan,
     mut worker: Worker,
@@ -342,7 +341,7 @@ fn own<R: Read + Seek + Send>(
     let caches = (0..plan.n_slots)
         .map(|_| Cache::new(&config, plan.n_ctx))
         .collect::<Result<Vec<_>, EngineError>>()?;
-    let decoder = pool.install(|| Decoder::load(&mut gguf, config, prefill))?;
+    let decoder = pool.install(|| Decoder::load(gguf, config, prefill))?;
     let size = Size { weights: decoder.size(), cache: caches.iter().map(Cache::size).sum() };
     let mut network = Own { decoder, caches, scratch: Scratch::default(), pool, prefill, decode };
     thread::Builder::new()

@@ -51,26 +51,7 @@ impl Rules {
     /// Whether an ignore file excludes this very path.
     pub(super) fn exclude(&self, path: &Path, is_folder: bool) -> bool {
         let Some(folder) = path.parent().map(|parent| self.folder(parent)) else { return false };
-        Self::git_excludes(&folder, path, is_folder) || hearth_excludes(&folder, path, is_folder)
-    }
-
-    fn git_excludes(folder: &Folder, path: &Path, is_folder: bool) -> bool {
-        let mut global = None;
-        for folder in folder.upwards() {
-            global = folder.global.as_ref().or(global);
-            let own = folder.git.matched(path, is_folder);
-            if !own.is_none() {
-                return own.is_ignore();
-            }
-            if let Some(repository) = &folder.repository {
-                let of_repository = repository.matched(path, is_folder);
-                if !of_repository.is_none() {
-                    return of_repository.is_ignore();
-                }
-                break;
-            }
-        }
-        global.is_some_and(|global| global.matched(path, is_folder).is_ignore())
+        git_excludes(&folder, path, is_folder) || hearth_excludes(&folder, path, is_folder)
     }
 
     fn folder(&self, path: &Path) -> Arc<Folder> {
@@ -102,6 +83,25 @@ impl Folder {
     fn upwards(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |folder| folder.parent.as_deref())
     }
+}
+
+fn git_excludes(folder: &Folder, path: &Path, is_folder: bool) -> bool {
+    let mut global = None;
+    for folder in folder.upwards() {
+        global = folder.global.as_ref().or(global);
+        let own = folder.git.matched(path, is_folder);
+        if !own.is_none() {
+            return own.is_ignore();
+        }
+        if let Some(repository) = &folder.repository {
+            let of_repository = repository.matched(path, is_folder);
+            if !of_repository.is_none() {
+                return of_repository.is_ignore();
+            }
+            break;
+        }
+    }
+    global.is_some_and(|global| global.matched(path, is_folder).is_ignore())
 }
 
 fn hearth_excludes(folder: &Folder, path: &Path, is_folder: bool) -> bool {
